@@ -1,0 +1,107 @@
+"""Every setting of the product: an environment variable ``LIVETIDE_…``, a default that works on one machine, a sentence.
+
+``docs/settings.md`` is made from this file; a test checks that they agree.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from streams.kafka import Cluster
+
+PRODUCTS = Path(os.environ.get("XDG_DATA_HOME", "~/.local/share")).expanduser() / "livetide"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "livetide"
+
+
+class Settings(BaseSettings):
+    """What can be set. A secret given here wins over the one made at first start and kept in the data folder."""
+
+    model_config = SettingsConfigDict(env_prefix="LIVETIDE_", extra="ignore")
+
+    data: Path = Field(
+        PRODUCTS, description="The one folder that holds everything that lasts: log, store, video, clips, secrets."
+    )
+    cache: Path = Field(CACHE, description="Downloads shared between installations (the broker's jars).")
+    host: str = Field("127.0.0.1", description="The address our servers listen on. Loopback unless you say otherwise.")
+    log_level: str = Field("INFO", description="How much the processes write to their logs.")
+
+    kafka: str = Field("", description="Servers of a Kafka cluster, `host:port,…`. Empty: the embedded broker.")
+    kafka_security: str = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.")
+    kafka_sasl_mechanism: str = Field("", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.")
+    kafka_sasl_user: str = Field("", description="User name at the Kafka cluster.")
+    kafka_sasl_password: SecretStr = Field(SecretStr(""), description="Password at the Kafka cluster.")
+    kafka_ca: str = Field("", description="File with the certificate authority of the Kafka cluster.")
+    kafka_port: int = Field(19092, description="Port of the embedded broker; below 32768, or an outage can lose it.")
+    kafka_controller_port: int = Field(19093, description="Port of the embedded broker's controller.")
+    partitions: int = Field(
+        4, description="Partitions of the room-keyed topics. Fixed when the topics are made: 64-128 on a cluster."
+    )
+    replication: int = Field(1, description="Replicas of the topics: 3 on a cluster.")
+
+    clickhouse: SecretStr = Field(
+        SecretStr(""),
+        description="`clickhouse://user:password@host:port/live` of a ClickHouse server. Empty: the embedded store.",
+    )
+    store_port: int = Field(19000, description="Port of the embedded store's native protocol.")
+    store_http_port: int = Field(18123, description="Port of the embedded store's HTTP protocol.")
+    store_cluster: str = Field("", description="Name of a ClickHouse cluster: tables become Replicated and Distributed.")
+
+    gateway_port: int = Field(18080, description="Port of the gateway.")
+    console_port: int = Field(18081, description="Port of the web console.")
+    health_port: int = Field(18090, description="First port of the health and metrics servers of the processes without a port.")
+    keep_names: bool = Field(False, description="Keep viewers' names instead of dropping them. Ids are hashed either way.")
+    room_rate: int = Field(2000, description="Chat messages a second a room may send, on average, before 429.")
+
+    webhook_url: str = Field(
+        "", description="Where opinion alerts are sent, signed in the Standard Webhooks form. Empty: the console only."
+    )
+    webhook_secret: SecretStr = Field(SecretStr(""), description="`whsec_…` of that webhook. Empty: made at first start.")
+    segments: str = Field("", description="Where video segments are kept: a folder. Empty: `segments` in the data folder.")
+    segment_hours: float = Field(6.0, description="How long recorded video is kept.")
+    agents: str = Field("all", description="The agents a worker runs: names with commas between, or `all`.")
+    instance: str = Field(
+        "1", description="Name of this worker among its peers: static membership, so a restart takes over its own partitions."
+    )
+
+    def cluster(self) -> Cluster:
+        """The Kafka cluster that these settings name; the embedded broker by default."""
+        return Cluster(
+            self.kafka or f"127.0.0.1:{self.kafka_port}",
+            self.partitions,
+            self.replication,
+            self.kafka_security,
+            self.kafka_sasl_mechanism,
+            self.kafka_sasl_user,
+            self.kafka_sasl_password.get_secret_value(),
+            self.kafka_ca,
+        )
+
+    @property
+    def segment_folder(self) -> Path:
+        return Path(self.segments) if self.segments else self.data / "segments"
+
+
+SECRETS = ("master", "user_hash", "store_password", "console_password", "operator_key", "webhook_secret")
+
+
+def load_secrets(data: Path) -> dict[str, str]:
+    """The installation's own secrets, made at first start and kept readable by their owner only in ``secrets.json``.
+
+    ``master`` is what room keys are derived from, ``user_hash`` hashes viewers' ids, ``operator_key`` opens health and metrics.
+    """
+    path = data / "secrets.json"
+    known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    if missing := [name for name in SECRETS if name not in known]:
+        known |= {name: secrets.token_urlsafe(24) for name in missing}
+        data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(known, file, indent=1)
+        part.replace(path)
+    return known

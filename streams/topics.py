@@ -1,0 +1,178 @@
+"""The map: every topic, what it carries, who writes and who reads it.
+
+Topic creation, the AsyncAPI document and the table in the docs are made from :data:`TOPICS`; tests check that they agree.
+All room-keyed topics have the same partition count, so that one room has the same partition number everywhere; a record whose
+key is not the room (``live.catalogue``: ``room/sku``) is placed by its room (:func:`partition_of`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from streams import records as r
+
+HOUR = 3_600_000
+DAY = 24 * HOUR
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic. ``key`` in words; ``kinds`` are the records it may carry; ``retention_ms`` is how long Kafka keeps them."""
+
+    name: str
+    key: str
+    kinds: tuple[type[msgspec.Struct], ...]
+    carries: str
+    written_by: tuple[str, ...]
+    read_by: tuple[str, ...]
+    retention_ms: int = 7 * DAY
+    compacted: bool = False
+
+    def config(self) -> dict[str, str]:
+        """Kafka's topic settings."""
+        if self.compacted:
+            return {"cleanup.policy": "compact", "segment.ms": "60000", "min.cleanable.dirty.ratio": "0.1"}
+        return {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
+
+    def decode(self, data: bytes | None) -> Any:
+        """Read one record of this topic; raises ``InvalidError`` for anything else."""
+        return r.decode(data, *self.kinds)
+
+
+DANMAKU = Topic(
+    "live.danmaku", "room", (r.DanmakuEnvelope,), "envelopes of chat", ("gateway",), ("comprehension", "console"),
+)  # fmt: skip
+FRAMES = Topic(
+    "live.frames", "room", (r.MediaSegment, r.Frame), "frame and segment references", ("media source",),
+    ("segments", "clipper", "sink"),
+)  # fmt: skip
+SPEECH = Topic(
+    "live.speech", "room", (r.Speech,), "recognised sentences with times", ("gateway", "media source"),
+    ("segments", "highlights", "sink"),
+)  # fmt: skip
+SALES = Topic(
+    "live.sales", "room", (r.Sale,), "orders, payments, refunds, carts, clicks, stock", ("gateway",),
+    ("highlights", "segments", "sink"), 30 * DAY,
+)  # fmt: skip
+VIEWERS = Topic("live.viewers", "room", (r.Viewer,), "enter, leave, dwell, follow", ("gateway",), ("sink",))
+CATALOGUE = Topic(
+    "live.catalogue", "room/sku", (r.Product,), "product sheets and FAQ entries, compacted, placed by room",
+    ("gateway", "console", "CLI"), ("answers", "segments", "host"), compacted=True,
+)  # fmt: skip
+COMPREHENDED = Topic(
+    "live.comprehended", "room", (r.ComprehendedEnvelope,), "chat with intent, sentiment and sensitive hits",
+    ("comprehension",), ("opinion", "mood", "intents", "answers", "highlights", "sink"),
+)  # fmt: skip
+INTENTS = Topic(
+    "live.intents", "room", (r.IntentGroup,), "clusters of what viewers ask now, with counts and examples", ("intents",),
+    ("host", "console", "sink"),
+)  # fmt: skip
+ANSWERS = Topic(
+    "live.answers", "room", (r.Answer,), "FAQ answers given or proposed", ("answers",), ("host", "console", "sink"),
+)  # fmt: skip
+MOOD = Topic(
+    "live.mood", "room", (r.Mood,), "negative share, arousal, forecast, per second", ("mood",), ("host", "console", "sink"),
+)  # fmt: skip
+ALERTS = Topic(
+    "live.alerts", "room", (r.Alert,), "opinion alerts and every change of their state", ("opinion", "console"),
+    ("delivery", "host", "sink"), 30 * DAY,
+)  # fmt: skip
+SEGMENTS = Topic(
+    "live.segments", "room", (r.Paragraph,), "product paragraphs with stages and labels", ("segments",), ("clipper", "sink"),
+)  # fmt: skip
+HIGHLIGHTS = Topic(
+    "live.highlights", "room", (r.Highlight,), "moments: provisional, final, withdrawn", ("highlights",), ("clipper", "sink"),
+)  # fmt: skip
+CLIPS = Topic(
+    "live.clips", "room", (r.Clip,), "finished files with their labels", ("clipper",), ("console", "sink"), 30 * DAY,
+)  # fmt: skip
+HOST_COMMANDS = Topic(
+    "host.commands", "room", (r.HostCommand,), "what the host should do, and why", ("answers", "opinion", "console"), ("host",),
+)  # fmt: skip
+HOST_EVENTS = Topic(
+    "host.events", "room", (r.HostEvent,), "utterances, decisions, latency, health, provenance", ("host",),
+    ("console", "sink"),
+)  # fmt: skip
+DEADLETTER = Topic(
+    "live.deadletter", "source topic", (r.DeadLetter,), "the bytes, origin and reason of what could not be used", ("all",),
+    ("replay command", "console", "sink"), 30 * DAY,
+)  # fmt: skip
+
+TOPICS = {
+    topic.name: topic
+    for topic in (
+        DANMAKU, FRAMES, SPEECH, SALES, VIEWERS, CATALOGUE, COMPREHENDED, INTENTS, ANSWERS, MOOD, ALERTS, SEGMENTS,
+        HIGHLIGHTS, CLIPS, HOST_COMMANDS, HOST_EVENTS, DEADLETTER,
+    )
+}  # fmt: skip
+
+CHECKPOINT_PREFIX = "livetide.checkpoint."
+
+
+def checkpoint_topic(agent: str) -> Topic:
+    """Where the state of an agent is checkpointed: one partition beside each source partition, compacted."""
+    return Topic(
+        CHECKPOINT_PREFIX + agent, "partition", (), f"checkpoints of the {agent} agent", (agent,), (agent,), compacted=True
+    )
+
+
+def murmur2(data: bytes) -> int:
+    """Kafka's murmur2 of ``data`` as a non-negative 31-bit integer (org.apache.kafka.common.utils.Utils, then toPositive)."""
+    mask, m, length = 0xFFFFFFFF, 0x5BD1E995, len(data)
+    h = (0x9747B28C ^ length) & mask
+    whole = length & ~3
+    for i in range(0, whole, 4):
+        k = int.from_bytes(data[i : i + 4], "little") * m & mask
+        h = (h * m & mask) ^ ((k ^ (k >> 24)) * m & mask)
+    if whole < length:
+        h = (h ^ int.from_bytes(data[whole:], "little")) * m & mask
+    h = (h ^ (h >> 13)) * m & mask
+    return (h ^ (h >> 15)) & 0x7FFFFFFF
+
+
+def partition_of(room: str, partitions: int) -> int:
+    """The partition of a room: what ``murmur2_random`` gives to ``room`` as a key."""
+    return murmur2(room.encode()) % partitions
+
+
+def asyncapi(partitions: int) -> dict[str, Any]:
+    """The AsyncAPI 3.0 document of the topics, with JSON schemas of their records."""
+    kinds = {kind for topic in TOPICS.values() for kind in topic.kinds}
+    ordered = sorted(kinds, key=lambda kind: kind.__name__)
+    _, schemas = msgspec.json.schema_components(ordered, ref_template="#/components/schemas/{name}")
+    channels = {
+        topic.name: {
+            "address": topic.name,
+            "description": topic.carries,
+            "messages": {kind.__name__: {"$ref": f"#/components/messages/{kind.__name__}"} for kind in topic.kinds},
+            "bindings": {"kafka": {"partitions": partitions, "topicConfiguration": topic.config()}},
+        }
+        for topic in TOPICS.values()
+    }
+    messages = {
+        kind.__name__: {"contentType": "application/msgpack", "payload": {"$ref": f"#/components/schemas/{kind.__name__}"}}
+        for kind in ordered
+    }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {"title": "Livetide topics", "version": "1"},
+        "defaultContentType": "application/msgpack",
+        "channels": channels,
+        "components": {"messages": messages, "schemas": schemas},
+    }
+
+
+def markdown_table() -> str:
+    """The table of topics in docs/topics.md."""
+    rows = ["| topic | key | carries | written by | read by |", "|---|---|---|---|---|"]
+    rows += [
+        f"| `{t.name}` | {t.key} | {t.carries} | {', '.join(t.written_by)} | {', '.join(t.read_by)} |" for t in TOPICS.values()
+    ]
+    return "\n".join(rows) + "\n"
+
+
+TOPIC_OF: dict[type[msgspec.Struct], Topic] = {kind: topic for topic in TOPICS.values() for kind in topic.kinds}
+"""The one topic of every kind of record: an operator returns records, and this says where they go."""
