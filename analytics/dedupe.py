@@ -12,7 +12,7 @@ from hashlib import blake2b
 
 import msgspec
 
-from streams.records import FatalError
+from analytics.state import dump_state, load_state
 
 VERSION = 1
 HASH_BYTES = 8
@@ -20,7 +20,6 @@ MINUTE = 60_000
 
 
 class _State(msgspec.Struct, array_like=True):
-    version: int
     now: int
     shortened: int
     hashes: bytes
@@ -93,16 +92,11 @@ class Deduplicator:
     def dump(self) -> bytes:
         """The state as bytes: about eight a remembered key."""
         hashes = self._order[self._head :].tobytes()
-        return msgspec.msgpack.encode(_State(VERSION, self._now, self.shortened, hashes, list(self._times)))
+        return dump_state("dedupe", VERSION, _State(self._now, self.shortened, hashes, list(self._times)))
 
     def load(self, data: bytes) -> None:
         """Become what :meth:`dump` wrote. Raises ``FatalError`` for anything else."""
-        try:
-            state = msgspec.msgpack.decode(data, type=_State)
-        except msgspec.DecodeError as error:
-            raise FatalError(f"the state of the de-duplicator is damaged: {error}; restore an older checkpoint") from error
-        if state.version != VERSION:
-            raise FatalError(f"the state of the de-duplicator has version {state.version}, this code reads {VERSION}")
+        state = load_state(data, "dedupe", VERSION, _State)
         self._now, self.shortened = state.now, state.shortened
         self._order = array("Q", state.hashes)
         self._head = 0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.dedupe import Deduplicator
+from analytics.state import dump_state
 from streams.records import FatalError
 
 HORIZON = 100
@@ -76,8 +76,10 @@ def test_a_key_with_lone_surrogates_is_a_key() -> None:
 
 def test_a_state_of_another_version_stops_the_operator() -> None:
     subject = Deduplicator()
-    with pytest.raises(FatalError, match="version 9"):
-        subject.load(msgspec.msgpack.encode((9, 0, 0, b"", [])))
+    with pytest.raises(FatalError, match="'dedupe' version 9 where 'dedupe' version 1 belongs"):
+        subject.load(dump_state("dedupe", 9, (0, 0, b"", [])))
+    with pytest.raises(FatalError, match="damaged"):
+        subject.load(dump_state("dedupe", 1, "nothing of the kind"))
     with pytest.raises(FatalError, match="damaged"):
         subject.load(b"\xc1")
 
