@@ -23,6 +23,9 @@ def server_properties(data: Path, port: int, controller_port: int) -> str:
         "message.max.bytes": str(MAX_RECORD),
         "replica.fetch.max.bytes": str(MAX_RECORD),
         "group.initial.rebalance.delay.ms": "0",
+        # a killed broker may come back when its own session has run out: 9 s by default, and nobody else waits for it here
+        "broker.session.timeout.ms": "2500",
+        "broker.heartbeat.interval.ms": "500",
         "offsets.topic.num.partitions": "8",
         "offsets.topic.replication.factor": "1",
         "transaction.state.log.num.partitions": "4",
