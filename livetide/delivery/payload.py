@@ -15,9 +15,11 @@ def payload(alert: Alert, console: str) -> dict[str, Any]:
     """The JSON body for one change of an alert. ``console`` is the address people look at."""
     over = alert.state in ("resolved", "silenced", "inhibited")
     labels = {
-        "alertname": "LivetideOpinion", "room": alert.room, "topic": alert.topic,
+        "alertname": "LivetideOpinion",
+        "room": alert.room,
+        "topic": alert.topic,
         "severity": SEVERITY.get(alert.level, "warning"),
-    }  # fmt: skip
+    }
     share = f"{alert.share:.1%} of messages against {alert.baseline:.2%} as usual, {alert.users} people"
     annotations = {
         "summary": f"Room {alert.room}: {alert.topic} is rising ({share})",
@@ -50,10 +52,16 @@ def payload(alert: Alert, console: str) -> dict[str, Any]:
             }
         ],
         "livetide": {
-            "id": alert.id, "revision": alert.revision, "state": alert.state, "level": alert.level,
-            "score": round(alert.score, 3), "evidence_ts": alert.evidence_ts, "event_ts": alert.event_ts, "started_ts": alert.started_ts,
+            "id": alert.id,
+            "revision": alert.revision,
+            "state": alert.state,
+            "level": alert.level,
+            "score": round(alert.score, 3),
+            "evidence_ts": alert.evidence_ts,
+            "event_ts": alert.event_ts,
+            "started_ts": alert.started_ts,
         },
-    }  # fmt: skip
+    }
 
 
 def neutral(quoted: str) -> str:

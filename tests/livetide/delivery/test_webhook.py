@@ -70,10 +70,23 @@ def webhook(receiver: Receiver, now: list[int]) -> Iterator[Webhook]:
 
 def alert(now: list[int], **changes: object) -> Alert:
     values: dict[str, object] = {
-        "room": "r", "event_ts": now[0], "ingest_ts": now[0], "id": "alert:r:counterfeit:1", "revision": 9,
-        "topic": "counterfeit", "level": 2, "state": "firing", "started_ts": now[0] - 4000, "evidence_ts": now[0] - 200, "score": 4.2, "share": 0.08,
-        "baseline": 0.002, "messages": 12, "users": 9, "examples": ["假货退钱 @all", "<b>假货</b>"],
-    }  # fmt: skip
+        "room": "r",
+        "event_ts": now[0],
+        "ingest_ts": now[0],
+        "id": "alert:r:counterfeit:1",
+        "revision": 9,
+        "topic": "counterfeit",
+        "level": 2,
+        "state": "firing",
+        "started_ts": now[0] - 4000,
+        "evidence_ts": now[0] - 200,
+        "score": 4.2,
+        "share": 0.08,
+        "baseline": 0.002,
+        "messages": 12,
+        "users": 9,
+        "examples": ["假货退钱 @all", "<b>假货</b>"],
+    }
     return Alert(**values | changes)  # type: ignore[arg-type]  # a table of fields with changes on top
 
 
@@ -84,8 +97,11 @@ def test_what_arrives_is_signed_and_says_it_all(webhook: Webhook, receiver: Rece
     told = json.loads(body)
     assert told["status"] == "firing"
     assert told["alerts"][0]["labels"] == {
-        "alertname": "LivetideOpinion", "room": "r", "topic": "counterfeit", "severity": "critical",
-    }  # fmt: skip
+        "alertname": "LivetideOpinion",
+        "room": "r",
+        "topic": "counterfeit",
+        "severity": "critical",
+    }
     assert "8.0% of messages" in told["alerts"][0]["annotations"]["summary"]
     assert "@all" not in body.decode()
     assert headers["webhook-id"] == "alert:r:counterfeit:1.9"
