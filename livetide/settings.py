@@ -28,6 +28,7 @@ class Settings(BaseSettings):
         PRODUCTS, description="The one folder that holds everything that lasts: log, store, video, clips, secrets."
     )
     cache: Path = Field(CACHE, description="Downloads shared between installations (the broker's jars).")
+    maven: str = Field("", description="URL of a Maven repository to fetch the broker's jars from. Empty: Maven Central.")
     host: str = Field("127.0.0.1", description="The address our servers listen on. Loopback unless you say otherwise.")
     log_level: str = Field("INFO", description="How much the processes write to their logs.")
 
@@ -54,7 +55,12 @@ class Settings(BaseSettings):
 
     gateway_port: int = Field(18080, description="Port of the gateway.")
     console_port: int = Field(18081, description="Port of the web console.")
-    health_port: int = Field(18090, description="First port of the health and metrics servers of the processes without a port.")
+    health_port: int = Field(
+        18090,
+        description="Port of the health and metrics server of a process that has no other port. "
+        "On one machine the first of them: the stack gives each process the next one.",
+    )
+    workers: int = Field(1, description="How many workers the one-machine stack runs; they share the partitions.")
     keep_names: bool = Field(False, description="Keep viewers' names instead of dropping them. Ids are hashed either way.")
     room_rate: int = Field(2000, description="Chat messages a second a room may send, on average, before 429.")
 
