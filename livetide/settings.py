@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import base64
+import fcntl
 import json
 import os
 import secrets
@@ -101,13 +103,21 @@ def load_secrets(data: Path) -> dict[str, str]:
 
     ``master`` is what room keys are derived from, ``user_hash`` hashes viewers' ids, ``operator_key`` opens health and metrics.
     """
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = data / "secrets.json"
-    known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-    if missing := [name for name in SECRETS if name not in known]:
-        known |= {name: secrets.token_urlsafe(24) for name in missing}
-        data.mkdir(parents=True, exist_ok=True, mode=0o700)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(known, file, indent=1)
-        part.replace(path)
+    with (data / "secrets.lock").open("w") as lock:  # two processes at first start must not each make their own
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+        if missing := [name for name in SECRETS if name not in known]:
+            known |= {name: _new_secret(name) for name in missing}
+            part = path.with_suffix(".part")
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                json.dump(known, file, indent=1)
+            part.replace(path)
     return known
+
+
+def _new_secret(name: str) -> str:
+    if name == "webhook_secret":
+        return "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()  # the form of Standard Webhooks
+    return secrets.token_urlsafe(24)

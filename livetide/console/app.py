@@ -1,0 +1,254 @@
+"""The console's routes: pages for people, three for machines, nothing without a password or the operator key."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+from jinja2 import Environment, FileSystemLoader
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from livetide.console.queries import Queries
+from livetide.console.sessions import COOKIE, LASTS_MS, Session, Sessions, same
+from livetide.console.texts import LANGUAGES, text
+from livetide.metrics import PrometheusMeter
+from streams.records import RetryError
+
+HERE = Path(__file__).parent
+REFRESH_S = 3
+FORM_LIMIT = 4096
+STATES = ("acknowledged", "resolved", "silenced")
+HEADERS = {
+    "content-security-policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+}
+
+Handler = Callable[[Request, Session], Awaitable[Response]]
+
+
+class Console:
+    """The web console: ``queries`` reads the store, ``set_alert`` changes an alert's state, ``health`` tells of processes."""
+
+    def __init__(
+        self,
+        queries: Queries,
+        sessions: Sessions,
+        *,
+        clips: Path,
+        speech: Path,
+        set_alert: Callable[[dict[str, Any], str, str], None],
+        health: Callable[[], dict[str, Any]],
+        operator_key: str,
+        meter: PrometheusMeter,
+    ) -> None:
+        self._queries = queries
+        self._sessions = sessions
+        self._clips = clips
+        self._speech = speech
+        self._set_alert = set_alert
+        self._health = health
+        self._operator_key = operator_key
+        self._meter = meter
+        self._pages = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True)
+        self._pages.filters |= {"clock": _clock, "polyline": _polyline, "short": lambda value: f"{value:.3g}"}
+
+    def app(self) -> Starlette:
+        """The ASGI application."""
+        get, post = self._page, self._form
+        routes = [
+            Route("/login", self._login, methods=["GET", "POST"]),
+            Route("/logout", post(self._logout), methods=["POST"]),
+            Route("/language", post(self._language), methods=["POST"]),
+            Route("/", get(self._rooms)),
+            Route("/rooms/{room}", get(self._room)),
+            Route("/alerts", get(self._alerts)),
+            Route("/alerts", post(self._change_alert), methods=["POST"]),
+            Route("/answers", get(self._answers)),
+            Route("/clips", get(self._clips_page)),
+            Route("/clips/{id:path}/video", get(self._video)),
+            Route("/speech/{id:path}/sound", get(self._sound)),
+            Route("/health", get(self._health_page)),
+            Route("/static/{name}", get(self._static)),
+            Route("/healthz", self._machine(lambda: Response("ok\n"))),
+            Route("/readyz", self._machine(self._ready)),
+            Route("/metrics", self._machine(lambda: Response(self._meter.text(), media_type="text/plain; version=0.0.4"))),
+        ]
+        return Starlette(routes=routes, middleware=[Middleware(BaseHTTPMiddleware, dispatch=_headers)])
+
+    # ── Who may ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _page(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        async def guarded(request: Request) -> Response:
+            session = self._sessions.find(request.cookies.get(COOKIE))
+            if session is None:
+                return RedirectResponse(f"/login?back={quote(request.url.path)}", 303)
+            return await handler(request, session)
+
+        return guarded
+
+    def _form(self, handler: Callable[[Request, Session, dict[str, str]], Awaitable[Response]]) -> Any:
+        async def guarded(request: Request) -> Response:
+            session = self._sessions.find(request.cookies.get(COOKIE))
+            if session is None:
+                raise HTTPException(403, "log in first")
+            form = await _read_form(request)
+            if not same(form.get("csrf", ""), session.csrf):
+                raise HTTPException(403, "this form is not from this console; load the page anew")
+            return await handler(request, session, form)
+
+        return guarded
+
+    def _machine(self, answer: Callable[[], Response]) -> Callable[[Request], Awaitable[Response]]:
+        async def guarded(request: Request) -> Response:
+            if not same(request.headers.get("authorization", ""), f"Bearer {self._operator_key}"):
+                raise HTTPException(401, "give the operator key: Authorization: Bearer …", {"www-authenticate": "Bearer"})
+            return await run_in_threadpool(answer)
+
+        return guarded
+
+    def _ready(self) -> Response:
+        try:
+            self._queries.ping()
+        except RetryError as error:
+            return Response(f"{error}\n", 503)
+        return Response("ready\n")
+
+    async def _login(self, request: Request) -> Response:
+        form = await _read_form(request) if request.method == "POST" else {}
+        back = _local(form.get("back") or request.query_params.get("back", "/"))
+        session = self._sessions.log_in(form.get("password", "")) if form else None
+        if session is None:
+            css = (HERE / "static" / "console.css").read_text(encoding="utf-8")
+            return self._render(request, "login.html", 403 if form else 200, css=css, back=back, wrong=bool(form))
+        answer = RedirectResponse(back, 303)
+        answer.set_cookie(COOKIE, session.token, max_age=LASTS_MS // 1000, httponly=True, samesite="strict")
+        return answer
+
+    async def _logout(self, _request: Request, session: Session, _form: dict[str, str]) -> Response:
+        self._sessions.log_out(session)
+        answer = RedirectResponse("/login", 303)
+        answer.delete_cookie(COOKIE)
+        return answer
+
+    async def _language(self, _request: Request, _session: Session, form: dict[str, str]) -> Response:
+        answer = RedirectResponse(_local(form.get("back", "/")), 303)
+        if form.get("language") in LANGUAGES:
+            answer.set_cookie("language", form["language"], max_age=365 * 86_400, httponly=True, samesite="strict")
+        return answer
+
+    # ── Pages ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _render(self, request: Request, page: str, status: int = 200, /, **values: Any) -> Response:
+        chosen = request.cookies.get("language") or request.headers.get("accept-language", "zh")[:2]
+        language = chosen if chosen in LANGUAGES else "en"
+        template = self._pages.get_template(page)
+        shown = template.render(
+            t=lambda key: text(key, language), language=language, here=request.url.path, refresh=REFRESH_S, **values
+        )
+        return HTMLResponse(shown, status)
+
+    async def _show(self, request: Request, session: Session, page: str, read: Callable[[], dict[str, Any]]) -> Response:
+        try:
+            values = await run_in_threadpool(read)
+        except RetryError:
+            values = {"problem": True}
+        return self._render(request, "away.html" if "problem" in values else page, csrf=session.csrf, **values)
+
+    async def _rooms(self, request: Request, session: Session) -> Response:
+        return await self._show(request, session, "rooms.html", lambda: {"rooms": self._queries.rooms()})
+
+    async def _room(self, request: Request, session: Session) -> Response:
+        room = request.path_params["room"]
+        return await self._show(request, session, "room.html", lambda: {"room": room, **self._queries.room(room)})
+
+    async def _alerts(self, request: Request, session: Session) -> Response:
+        return await self._show(request, session, "alerts.html", lambda: {"alerts": self._queries.alerts()})
+
+    async def _answers(self, request: Request, session: Session) -> Response:
+        def read() -> dict[str, Any]:
+            return {"answers": self._queries.answers(), "spoken": self._queries.spoken()}
+
+        return await self._show(request, session, "answers.html", read)
+
+    async def _clips_page(self, request: Request, session: Session) -> Response:
+        return await self._show(request, session, "clips.html", lambda: {"clips": self._queries.clips()})
+
+    async def _health_page(self, request: Request, session: Session) -> Response:
+        return await self._show(request, session, "health.html", self._health)
+
+    async def _change_alert(self, _request: Request, _session: Session, form: dict[str, str]) -> Response:
+        state = form.get("state", "")
+        if state not in STATES:
+            raise HTTPException(422, f"an alert can become {', '.join(STATES)}, not {state[:40]!r}")
+        alert = await run_in_threadpool(self._queries.alert, form.get("id", ""))
+        if alert is None:
+            raise HTTPException(404, "there is no such alert")
+        await run_in_threadpool(self._set_alert, alert, state, "console")
+        return RedirectResponse(_local(form.get("back", "/alerts")), 303)
+
+    # ── Files, by id and never by name ───────────────────────────────────────────────────────────────────────────────
+
+    async def _video(self, request: Request, _session: Session) -> Response:
+        path = await run_in_threadpool(self._queries.clip_path, request.path_params["id"])
+        return _file(self._clips, path, "video/mp4")
+
+    async def _sound(self, request: Request, _session: Session) -> Response:
+        path = await run_in_threadpool(self._queries.speech_path, request.path_params["id"])
+        return _file(self._speech, path, "audio/wav")
+
+    async def _static(self, request: Request, _session: Session) -> Response:
+        return _file(HERE / "static", request.path_params["name"], None)
+
+
+def _file(folder: Path, name: str | None, media_type: str | None) -> Response:
+    path = (folder / (name or "")).resolve()
+    if not name or not path.is_relative_to(folder.resolve()) or not path.is_file():
+        raise HTTPException(404, "there is no such file")
+    return FileResponse(path, media_type=media_type)
+
+
+def _local(back: str) -> str:
+    parts = urlsplit(back)
+    return back if back.startswith("/") and not back.startswith("//") and "\\" not in back and not parts.netloc else "/"
+
+
+async def _read_form(request: Request) -> dict[str, str]:
+    body = b""
+    async for piece in request.stream():
+        body += piece
+        if len(body) > FORM_LIMIT:
+            raise HTTPException(413, "this form is too large")
+    return {name: values[-1] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
+
+
+async def _headers(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    response = await call_next(request)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
+def _clock(when: datetime) -> str:
+    """A moment in the reader's local time zone (the machine's)."""
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone().strftime("%m-%d %H:%M:%S")
+
+
+def _polyline(points: list[dict[str, float]], width: int, height: int) -> str:
+    """SVG points of a curve that fills ``width`` × ``height``."""
+    top = max(point["value"] for point in points) or 1
+    step = width / (len(points) - 1)
+    return " ".join(
+        f"{index * step:.1f},{height - point['value'] / top * (height - 6):.1f}" for index, point in enumerate(points)
+    )

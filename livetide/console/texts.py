@@ -1,0 +1,80 @@
+"""The words of the console in its two languages."""
+
+from __future__ import annotations
+
+LANGUAGES = ("zh", "en")
+
+TEXTS: dict[str, tuple[str, str]] = {
+    "title": ("潮汐控制台", "Livetide console"),
+    "rooms": ("直播间", "Rooms"),
+    "alerts": ("舆情告警", "Alerts"),
+    "answers": ("问答", "Answers"),
+    "clips": ("高光切片", "Clips"),
+    "health": ("运行状况", "Health"),
+    "room": ("直播间", "Room"),
+    "login": ("登录", "Log in"),
+    "logout": ("退出", "Log out"),
+    "password": ("密码", "Password"),
+    "wrong_password": (
+        "密码不对，或者尝试过于频繁，请稍后再试。",
+        "Wrong password, or too many tries. Wait a minute and try again.",
+    ),
+    "where_password": (
+        "首次启动时已生成：livetide status --secrets 可以查看。",
+        "It was made at first start: livetide status --secrets shows it.",
+    ),
+    "messages": ("弹幕", "Messages"),
+    "viewers": ("发言人数", "People"),
+    "negative": ("负面占比", "Negative share"),
+    "orders": ("订单", "Orders"),
+    "gmv": ("成交额（元）", "GMV (CNY)"),
+    "last_seen": ("最近一条", "Last message"),
+    "per_minute": ("每分钟弹幕", "Messages a minute"),
+    "mood": ("情绪：负面占比", "Mood: negative share"),
+    "asking": ("观众正在问", "What viewers ask"),
+    "asked": ("次", "asked"),
+    "people": ("人", "people"),
+    "level": ("级别", "Level"),
+    "topic": ("话题", "Topic"),
+    "state": ("状态", "State"),
+    "since": ("开始", "Since"),
+    "share": ("占比", "Share"),
+    "evidence": ("证据", "Evidence"),
+    "acknowledge": ("确认", "Acknowledge"),
+    "resolve": ("解除", "Resolve"),
+    "silence": ("静默", "Silence"),
+    "question": ("问题", "Question"),
+    "answer": ("回答", "Answer"),
+    "score": ("得分", "Score"),
+    "listen": ("播放语音", "Listen"),
+    "status": ("状态", "Status"),
+    "process": ("进程", "Process"),
+    "uptime": ("运行时间", "Uptime"),
+    "restarts": ("重启次数", "Restarts"),
+    "memory": ("内存（MB）", "Memory (MB)"),
+    "lag": ("积压", "Lag"),
+    "nothing": ("暂无内容。", "Nothing yet."),
+    "no_rooms": (
+        "还没有直播间数据。试试：livetide play sim:7 --room demo",
+        "No room yet. Try: livetide play sim:7 --room demo",
+    ),
+    "store_away": ("数据库暂时没有应答，页面会自动重试。", "The store does not answer; this page tries again by itself."),
+    "firing": ("进行中", "firing"),
+    "acknowledged": ("已确认", "acknowledged"),
+    "resolved": ("已解除", "resolved"),
+    "silenced": ("已静默", "silenced"),
+    "inhibited": ("被抑制", "inhibited"),
+    "given": ("已回答", "given"),
+    "proposed": ("待确认", "proposed"),
+    "unknown": ("未知", "unknown"),
+    "simulated": ("模拟环节", "simulated"),
+    "download": ("下载", "Download"),
+    "time": ("时间", "Time"),
+    "skip": ("跳到内容", "Skip to content"),
+}
+
+
+def text(key: str, language: str) -> str:
+    """The words for ``key``; the key itself for what is data and no text of ours."""
+    pair = TEXTS.get(key)
+    return pair[LANGUAGES.index(language)] if pair else key

@@ -1,0 +1,50 @@
+"""The clipper: one loop keeps the index of recorded video, another cuts; and old video is removed."""
+
+from __future__ import annotations
+
+import logging
+from threading import Event
+
+from clipper.clips import ClipMaker
+from clipper.recording import Recording
+from livetide.processes.duty import clock, on_duty
+from livetide.settings import Settings
+from streams import topics
+from streams.records import Clip, Record
+from streams.segments import SegmentStore
+from streams.subscriber import Received, Subscriber
+
+log = logging.getLogger(__name__)
+EXPIRE_EVERY_S = 60
+
+
+def run(settings: Settings) -> None:
+    """Run until SIGTERM."""
+    store = SegmentStore(settings.segment_folder)
+    recording = Recording(settings.data / "clips" / "recording.db")
+    maker = ClipMaker(recording, settings.data / "clips", store.path, clock)
+
+    def expire(stop: Event) -> None:
+        while not stop.wait(EXPIRE_EVERY_S):
+            before = clock() - int(settings.segment_hours * 3_600_000)
+            if count := recording.expire(before, lambda uri: store.path(uri).unlink(missing_ok=True)):
+                log.info("removed %d segments older than %s h", count, settings.segment_hours)
+
+    with on_duty(settings) as duty:
+
+        def make(received: Received) -> list[Record]:
+            made = list(maker.make(received.record))
+            for clip in made:
+                assert isinstance(clip, Clip)
+                duty.meter.count("clips", status=clip.status)
+                duty.meter.observe("clip_seconds", (clock() - clip.ingest_ts) / 1000)
+            return made
+
+        cluster = settings.cluster()
+        recorder = Subscriber(
+            cluster, "livetide-recorder", (topics.FRAMES,), lambda it: maker.note(it.record), meter=duty.meter, clock=clock
+        )
+        cutter = Subscriber(
+            cluster, "livetide-clipper", (topics.HIGHLIGHTS,), make, meter=duty.meter, clock=clock, writer="clipper"
+        )
+        duty.run([recorder.run, cutter.run, expire])
