@@ -20,7 +20,8 @@ DAY = 24 * HOUR
 
 @dataclass(frozen=True)
 class Topic:
-    """One topic. ``key`` in words; ``kinds`` are the records it may carry; ``retention_ms`` is how long Kafka keeps them."""
+    """One topic. ``key`` in words; ``kinds`` are the records it may carry; ``retention_ms`` is how long Kafka keeps them;
+    ``max_bytes`` is the largest record, where Kafka's 1 MB is not enough."""
 
     name: str
     key: str
@@ -30,12 +31,14 @@ class Topic:
     read_by: tuple[str, ...]
     retention_ms: int = 7 * DAY
     compacted: bool = False
+    max_bytes: int = 0
 
     def config(self) -> dict[str, str]:
         """Kafka's topic settings."""
+        size = {"max.message.bytes": str(self.max_bytes)} if self.max_bytes else {}
         if self.compacted:
-            return {"cleanup.policy": "compact", "segment.ms": "60000", "min.cleanable.dirty.ratio": "0.1"}
-        return {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
+            return size | {"cleanup.policy": "compact", "segment.ms": "60000", "min.cleanable.dirty.ratio": "0.1"}
+        return size | {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
 
     def decode(self, data: bytes | None) -> Any:
         """Read one record of this topic; raises ``InvalidError`` for anything else."""
@@ -98,7 +101,7 @@ HOST_EVENTS = Topic(
 )  # fmt: skip
 DEADLETTER = Topic(
     "live.deadletter", "source topic", (r.DeadLetter,), "the bytes, origin and reason of what could not be used", ("all",),
-    ("replay command", "console", "sink"), 30 * DAY,
+    ("replay command", "console", "sink"), 30 * DAY, max_bytes=3 * 2**20,  # a record of 1 MB, whole, and what is said about it
 )  # fmt: skip
 
 TOPICS = {
@@ -115,8 +118,19 @@ CHECKPOINT_PREFIX = "livetide.checkpoint."
 def checkpoint_topic(agent: str) -> Topic:
     """Where the state of an agent is checkpointed: one partition beside each source partition, compacted."""
     return Topic(
-        CHECKPOINT_PREFIX + agent, "partition", (), f"checkpoints of the {agent} agent", (agent,), (agent,), compacted=True
-    )
+        CHECKPOINT_PREFIX + agent, "partition", (), f"checkpoints of the {agent} agent", (agent,), (agent,), compacted=True,
+        max_bytes=64 * 2**20,
+    )  # fmt: skip
+
+
+def key_of(record: msgspec.Struct) -> bytes:
+    """The key of a record in its topic: its room; ``room/sku`` for a product sheet; the source topic for a dead letter."""
+    if isinstance(record, r.Product):
+        return f"{record.room}/{record.sku}".encode()
+    if isinstance(record, r.DeadLetter):
+        return record.topic.encode()
+    assert isinstance(record, r.Record)
+    return record.room.encode()
 
 
 def murmur2(data: bytes) -> int:
