@@ -60,13 +60,17 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_
 
 
 class Chat(msgspec.Struct, frozen=True, array_like=True):
-    """One chat message, inside an envelope. ``user`` is hashed; ``skew_ms`` was added to the platform's time."""
+    """One chat message, inside an envelope.
+
+    ``user`` is hashed; ``skew_ms`` was added to the platform's time; ``name`` is empty unless names are kept.
+    """
 
     id: str
     event_ts: int
     user: str
     text: str
     skew_ms: int = 0
+    name: str = ""
 
 
 class DanmakuEnvelope(Record, frozen=True, kw_only=True, tag="danmaku.1"):
@@ -185,6 +189,7 @@ class UnderstoodChat(msgspec.Struct, frozen=True, array_like=True):
     intent_p: float = 0.0
     hits: list[SensitiveHit] = []
     skew_ms: int = 0
+    name: str = ""
 
 
 class ComprehendedEnvelope(Record, frozen=True, kw_only=True, tag="comprehended.1"):
