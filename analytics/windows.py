@@ -307,6 +307,10 @@ class Windows(Generic[S, V, R]):
     def _result(self, told: _Told) -> R | None:
         return None if told.state is None else self.fold.result(told.state)
 
+    def forget(self, key: str) -> None:
+        """Drop a key with all it holds, untold."""
+        self._keys.pop(key, None)
+
     def watermark(self, key: str) -> int | None:
         """The key's watermark by its data; None for an unknown key."""
         return self._keys[key][0].newest - self.bound_ms if key in self._keys else None
