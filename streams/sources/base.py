@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
@@ -25,3 +26,44 @@ class Source(Protocol):
     def events(self) -> Iterator[Event]:
         """Events in order of ``at``. Can be called again and then yields the same events (a file) or goes on (a stream)."""
         ...
+
+
+class MediaFeed(Protocol):
+    """The video of a source, published as the replay's clock passes it: the bytes stored first, then the reference sent.
+
+    ``start_ms`` and ``end_ms`` are on the clock of :attr:`Event.at`; ``end_ms`` is None for a stream that has no end.
+    """
+
+    start_ms: int
+    end_ms: int | None
+
+    def publish_until(self, at_ms: int) -> int:
+        """Publish every segment that ends before ``at_ms`` and was not published yet; returns how many."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Tally:
+    """What a source left out, so that nothing is left out in silence.
+
+    ``ignored`` counts what has no place at the border (a gift is no sale); ``damaged`` counts what should have been an event
+    and cannot be read. ``examples`` says where the first few damages are. ``late`` counts events that were kept, but come
+    later than their time-stamp says because the file is further out of order than the reader looks ahead.
+    """
+
+    EXAMPLES = 10
+
+    def __init__(self) -> None:
+        self.ignored: Counter[str] = Counter()
+        self.damaged: Counter[str] = Counter()
+        self.examples: list[str] = []
+        self.late = 0
+
+    def ignore(self, reason: str) -> None:
+        self.ignored[reason] += 1
+
+    def damage(self, reason: str, where: str) -> None:
+        self.damaged[reason] += 1
+        if len(self.examples) < self.EXAMPLES:
+            self.examples.append(f"{where}: {reason}")
