@@ -1,0 +1,82 @@
+"""The gateway process: uvicorn around ``streams.gateway``, on loopback unless the settings say otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+
+import uvicorn
+import uvloop
+
+from livetide.metrics import PrometheusMeter
+from livetide.settings import Settings, load_secrets
+from streams.gateway.app import GatewayConfig, create_app
+from streams.gateway.log import KafkaLog
+from streams.gateway.patience import PatientProtocol
+from streams.records import FatalError
+from streams.topics import DANMAKU
+
+MOST_CONNECTIONS = 1000
+
+
+def config_of(settings: Settings) -> GatewayConfig:
+    """What the settings and the installation's secrets mean for the gateway."""
+    secrets = load_secrets(settings.data)
+    return GatewayConfig(
+        master=secrets["master"],
+        user_hash=secrets["user_hash"],
+        operator_key=secrets["operator_key"],
+        partitions=settings.partitions,
+        keep_names=settings.keep_names,
+        room_rate=settings.room_rate,
+    )
+
+
+async def _serve(server: uvicorn.Server, log: KafkaLog) -> None:
+    """Serve until a signal, or until the producer can never write again."""
+
+    async def watch() -> None:
+        await log.failed.wait()
+        server.should_exit = True
+
+    watching = asyncio.create_task(watch())
+    try:
+        await server.serve()
+    finally:
+        watching.cancel()
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; then finish what is under way, within about two seconds."""
+    config = config_of(settings)
+    meter = PrometheusMeter()
+    log = KafkaLog(settings.cluster(), DANMAKU.name)
+    app = create_app(config, log, meter=meter, clock=lambda: time.time_ns() // 1_000_000, scrape=meter.text)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.gateway_port,
+            http=PatientProtocol,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            log_level=settings.log_level.lower(),
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=MOST_CONNECTIONS,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=1,
+        )
+    )
+    # uvicorn raises the signal again once it has stopped; by then it means nothing any more
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: None)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(server, log))
+    if log.failure:
+        raise FatalError(f"{log.failure}; start the gateway again")
+    if not server.started:
+        raise FatalError(f"the gateway could not listen on {settings.host}:{settings.gateway_port}: is the port taken?")
