@@ -53,6 +53,7 @@ class Tally:
     """
 
     EXAMPLES = 10
+    REASONS = 100
 
     def __init__(self) -> None:
         self.ignored: Counter[str] = Counter()
@@ -61,9 +62,14 @@ class Tally:
         self.late = 0
 
     def ignore(self, reason: str) -> None:
-        self.ignored[reason] += 1
+        _count(self.ignored, reason)
 
     def damage(self, reason: str, where: str) -> None:
-        self.damaged[reason] += 1
+        _count(self.damaged, reason)
         if len(self.examples) < self.EXAMPLES:
             self.examples.append(f"{where}: {reason}")
+
+
+def _count(counter: Counter[str], reason: str) -> None:
+    """Some reasons quote the file, so that their number must be bounded."""
+    counter[reason if reason in counter or len(counter) < Tally.REASONS else "other reasons"] += 1

@@ -67,9 +67,9 @@ def open_danmaku_xml(path: Path, *, start_ms: int | None = None) -> Recording:
     sample = raw.decode(encoding, "replace")
     dialect = recognise(sample) or "danmaku XML"
     rows = [parse_p(e.attributes.get("p", "")) for e in elements(iter([sample]), Tally()) if e.name == "d"]
-    if start_ms is None and _is_archive(rows):
+    if _is_archive(rows):
         dialect = "bilibili archive XML" if dialect == "danmaku XML" else f"{dialect} (archive)"
-        start_ms = _oldest(path, encoding)
+        start_ms = _oldest(path, encoding) if start_ms is None else start_ms
     start = start_ms
 
     def drafts(tally: Tally) -> Iterator[Draft]:
@@ -134,7 +134,7 @@ def _drafts(found: Iterator[Element], clock: _Clock, tally: Tally) -> Iterator[D
 def _message(element: Element, at: int | None, row: Row) -> Draft | None:
     attributes = element.attributes
     senders = (attributes.get("uid", ""), row.sender, attributes.get("user", ""), attributes.get("username", ""))
-    sender = next((sender for sender in senders if sender not in {"", "0"}), "")
+    sender = next((sender for sender in senders if sender.strip("0")), "")
     return None if at is None else chat(at, element.number, sender, element.text, row.message)
 
 

@@ -43,7 +43,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     "type": ("type", "status", "state", "状态", "类型", "订单状态", "交易状态"),
     "user": ("user", "user_id", "buyer", "customer", "用户", "用户id", "买家", "买家id", "买家昵称", "会员名"),
 }
-"""Column names by field, lower case. Where a file has several of one field, the first here wins."""
+"""Column names by field, lower case. Where a file has several of one field, the first filled one wins."""
 
 WORDS = (
     ("refund", ("refund", "return", "退款", "退货")),

@@ -52,7 +52,7 @@ def open_sales_csv(path: Path, *, zone: str = ZONE) -> Recording:
         rows = csv.reader(_text_lines(path, tally, encoding), delimiter=delimiter)
         next(rows, None)
         for number, cells in _safely(rows, tally):
-            row = {name: cells[i].strip() for name, i in columns.items() if i < len(cells)}
+            row = {name: _first(cells, places) for name, places in columns.items()}
             if any(row.values()):
                 yield from _draft(row, number, place, tally)
 
@@ -73,7 +73,7 @@ def _draft(row: dict[str, str], number: int, zone: tzinfo, tally: Tally) -> Iter
     try:
         kind = sale_type(row.get("type", ""))
         if not kind:
-            tally.ignore(f"cancelled or closed ({row['type'][:20]})")
+            tally.ignore("cancelled or closed")
             return
         fields: dict[str, Any] = {
             "kind": "sale",
@@ -94,19 +94,19 @@ def _draft(row: dict[str, str], number: int, zone: tzinfo, tally: Tally) -> Iter
                 fields[name] = whole(row[name].strip("\t'="))
         yield Draft(fields["ts"], number, fields)
     except InvalidError as error:
-        tally.damage(str(error), f"line {number}")
+        tally.damage("a row that is no sale", f"line {number} ({error})")
 
 
-def _columns(cells: list[str]) -> dict[str, int]:
-    """Where each field stands. Among several names of one field the first in :data:`COLUMNS` wins."""
+def _columns(cells: list[str]) -> dict[str, list[int]]:
+    """Where each field stands; several columns of one field in the order of :data:`COLUMNS`."""
     plain = [cell.strip().strip("\ufeff\"'").lower() for cell in cells]
-    found: dict[str, int] = {}
-    for field, names in COLUMNS.items():
-        for name in names:
-            if name in plain:
-                found[field] = plain.index(name)
-                break
-    return found
+    found = {field: [plain.index(name) for name in names if name in plain] for field, names in COLUMNS.items()}
+    return {field: places for field, places in found.items() if places}
+
+
+def _first(cells: list[str], places: list[int]) -> str:
+    """The first of several cells that is filled: an order that nobody has paid yet has a time of order only."""
+    return next((cells[place].strip() for place in places if place < len(cells) and cells[place].strip()), "")
 
 
 def _cells(start: str) -> list[str]:
