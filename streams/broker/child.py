@@ -121,31 +121,43 @@ def write_pid_file(path: Path, pid: int) -> None:
     part.replace(path)
 
 
-def read_pid_file(path: Path) -> int | None:
-    """The process that ``path`` names, if it still runs; None when it has ended or the file cannot be read."""
+def _read(path: Path) -> tuple[int, int] | None:
+    """Process id and start of the process that ``path`` names, if it still runs."""
     try:
         known = json.loads(path.read_text())
         pid, started, boot = int(known["pid"]), int(known["started"]), known["boot"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return pid if boot == _boot() and started_at(pid) == started else None
+    return (pid, started) if boot == _boot() and started_at(pid) == started else None
+
+
+def read_pid_file(path: Path) -> int | None:
+    """The process that ``path`` names, if it still runs; None when it has ended or the file cannot be read."""
+    found = _read(path)
+    return found[0] if found else None
 
 
 def end_process(path: Path, grace: float = 10.0) -> bool:
-    """End the process that ``path`` names and remove the file; False when it did not run. Nothing else is touched."""
-    pid = read_pid_file(path)
-    for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
-        if read_pid_file(path) is None:
-            break
-        assert pid is not None
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
-        _wait_for_end(path, seconds)
+    """End the process that ``path`` names and remove the file; False when it did not run. Nothing else is touched.
+
+    SIGTERM, and SIGKILL when it has not ended after ``grace`` seconds. Returns when it has ended.
+    """
+    found = _read(path)
+    if found is not None:
+        pid, started = found
+        for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+            if _has_ended(pid, started, seconds):
+                break
     path.unlink(missing_ok=True)
-    return pid is not None
+    return found is not None
 
 
-def _wait_for_end(path: Path, seconds: float) -> None:
+def _has_ended(pid: int, started: int, seconds: float) -> bool:
     until = time.monotonic() + seconds
-    while read_pid_file(path) is not None and time.monotonic() < until:
+    while started_at(pid) == started:
+        if time.monotonic() > until:
+            return False
         time.sleep(0.02)
+    return True

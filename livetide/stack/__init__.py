@@ -1,0 +1,113 @@
+"""The one-machine stack: started, watched and ended as one.
+
+``load(data)`` tells other commands where a running stack is; ``connected(settings)`` gives settings that reach it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from livetide.settings import Settings, load_secrets
+from livetide.stack import table
+from livetide.stack.places import choose, environment_of
+from livetide.stack.state import StackState, connected, load, pid_file, remembered, statuses
+from livetide.stack.supervisor import Status
+from streams.broker.child import end_process, read_pid_file
+from streams.records import RetryError
+
+__all__ = ["Stack", "StackState", "Status", "connected", "load", "statuses"]
+
+Watch = Callable[[list[Status]], None]
+
+
+class Stack:
+    """The stack of one data folder. ``program`` is what runs the supervisor (tests give their own)."""
+
+    def __init__(self, settings: Settings, program: Sequence[str] = (sys.executable, "-m", "livetide.stack")) -> None:
+        self.settings = settings.model_copy(update={"data": settings.data.absolute()})
+        self.data = self.settings.data
+        self._program = list(program)
+
+    def state(self) -> StackState | None:
+        """The running stack, or None."""
+        return load(self.data)
+
+    def up(self, watch: Watch = lambda _: None, timeout: float = 180.0) -> StackState:
+        """Start the stack unless it runs, and wait until every process is ready; ``watch`` is told how they stand.
+
+        Harmless when it is up; what was given up is tried again. Raises :class:`RetryError` for a taken port, and when a
+        process fails: with its reason and its log, while the others go on.
+        """
+        for folder in (self.data, self.data / "run", self.data / "logs"):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self.data / "run" / "up.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two at once: the second waits, then finds it up
+            running = self.state()
+            if running is not None:
+                self._try_again(running.pid)
+            else:
+                self._start()
+            return self._wait(watch, time.monotonic() + timeout)
+
+    def down(self, timeout: float = 60.0) -> bool:
+        """End the stack and all that it started, also what a killed supervisor left behind; False when nothing ran."""
+        ran = end_process(pid_file(self.data), timeout)
+        for path in sorted((self.data / "run").glob("*.pid")):
+            ran = end_process(path) or ran
+        return ran
+
+    def _start(self) -> None:
+        self.down()  # what a killed supervisor left behind
+        (self.data / "run" / "state.json").unlink(missing_ok=True)
+        load_secrets(self.data)
+        names = [name for name in table.process_names(self.settings) if name != "setup"]
+        last = remembered(self.data)
+        ports = choose(self.settings, names, last.environment if last else None)
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("LIVETIDE_")}
+        environment |= environment_of(self.settings) | {name: port for name, port in ports.items() if "." not in name}
+        environment |= {"LIVETIDE_DATA": str(self.data), "LIVETIDE_STACK_PORTS": json.dumps(ports)}
+        done = subprocess.run(
+            [*self._program, "--detach"], env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        if done.returncode:
+            raise RetryError(f"the supervisor did not start: {(done.stderr or done.stdout).strip()[-400:]}")
+
+    def _try_again(self, pid: int) -> None:
+        """Ask a running supervisor to try again what it gave up, and wait until it has begun."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGHUP)
+        until = time.monotonic() + 5
+        while time.monotonic() < until and any(status.state == "failed" for status in statuses(self.data)):
+            time.sleep(0.05)
+
+    def _wait(self, watch: Watch, deadline: float) -> StackState:
+        seen = ""
+        appears = min(deadline, time.monotonic() + 20)
+        while time.monotonic() < deadline:
+            found = statuses(self.data)
+            if found and str(found) != seen:
+                seen = str(found)
+                watch(found)
+            if failed := [status for status in found if status.state == "failed"]:
+                raise RetryError("; ".join(f"{s.name} {s.reason} (log: {self.data / 'logs' / s.name}.log)" for s in failed))
+            state = self.state()
+            if state and found and all(status.state in ("ready", "done") for status in found):
+                return state
+            if state is None and time.monotonic() > appears:
+                raise RetryError(f"the supervisor ended; its log: {self.data / 'logs' / 'stack.log'}")
+            time.sleep(0.05)
+        late = ", ".join(f"{s.name} ({s.reason or s.state})" for s in statuses(self.data) if s.state not in ("ready", "done"))
+        raise RetryError(f"not ready in time: {late}; the logs are in {self.data / 'logs'}")
+
+
+def running_pid(settings: Settings) -> int | None:
+    """The supervisor's process id."""
+    return read_pid_file(pid_file(settings.data))

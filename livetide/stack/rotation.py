@@ -1,0 +1,30 @@
+"""Log files that a running program writes to, kept from growing without end."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+LIMIT = 10 * 1024 * 1024
+KEEP = 3
+
+
+def rotate(path: Path, limit: int = LIMIT, keep: int = KEEP) -> bool:
+    """Move the content of a file of more than ``limit`` bytes to ``NAME.1`` (and that to ``NAME.2``, up to ``keep``).
+
+    The program has the file open for appending, so it is copied and emptied in place. What is written in the moment between is
+    lost; a log bears that, and every native crash message is kept, which a logger of the program's own would miss.
+    """
+    try:
+        if path.stat().st_size <= limit:
+            return False
+    except FileNotFoundError:
+        return False
+    for number in range(keep - 1, 0, -1):
+        older = path.with_name(f"{path.name}.{number}")
+        if older.exists():
+            older.replace(path.with_name(f"{path.name}.{number + 1}"))
+    shutil.copyfile(path, path.with_name(f"{path.name}.1"))
+    os.truncate(path, 0)
+    return True
