@@ -45,3 +45,16 @@ class Cluster:
     def ssl_context(self) -> ssl.SSLContext | None:
         """What aiokafka and Faust need for TLS; None for a plain connection."""
         return ssl.create_default_context(cafile=self.ca_file or None) if self.security.endswith("SSL") else None
+
+    def aiokafka(self) -> dict[str, Any]:
+        """Settings of a client of aiokafka."""
+        given: dict[str, Any] = {"bootstrap_servers": self.servers.split(","), "security_protocol": self.security}
+        if context := self.ssl_context():
+            given["ssl_context"] = context
+        if self.sasl_mechanism:
+            given |= {
+                "sasl_mechanism": self.sasl_mechanism,
+                "sasl_plain_username": self.sasl_user,
+                "sasl_plain_password": self.sasl_password,
+            }
+        return given

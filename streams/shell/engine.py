@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -99,6 +100,8 @@ class Engine:
         self._poison, self._in_flight = poison, in_flight
         self._open: dict[int, _Open] = {}
         self._opening: dict[int, asyncio.Lock] = {}
+        self.checkpoint_bytes: dict[int, int] = {}
+        self.durable: dict[tuple[str, int], int] = {}
 
     def close(self) -> None:
         """The generation is over."""
@@ -134,6 +137,7 @@ class Engine:
                     start = await self._wire.earliest(number)
                     checkpoint.positions.update({topic: start[topic] for topic in missing})
                 part = _Open(Partition(self.agent, checkpoint))
+                self._note(number, checkpoint)
                 await self._release(part, checkpoint.outbox)
             if self.live:
                 self._open[number] = part
@@ -170,15 +174,31 @@ class Engine:
             if not self.live or (part := self._open.get(number)) is None:
                 return
             async with part.lock:
-                await self._chunk(part, batch[start : start + CHUNK])
+                with self._closed_on_failure():
+                    all_taken = await self._chunk(part, batch[start : start + CHUNK])
+            if not all_taken:
+                return
             if self.agent.mode == "direct":
                 await self._back_pressure(part)
             await self._sleep(0)
 
-    async def _chunk(self, part: _Open, batch: Sequence[Message]) -> None:
+    @contextmanager
+    def _closed_on_failure(self) -> Iterator[None]:
+        """Whoever fails or is cancelled halfway leaves a state that no checkpoint may describe."""
+        try:
+            yield
+        except BaseException:
+            self.close()
+            raise
+
+    async def _chunk(self, part: _Open, batch: Sequence[Message]) -> bool:
+        """Take these records; False when the rest of the batch is of no use."""
         fates: dict[Fate, int] = {}
+        fate: Fate | None = "stale"
         for message in batch:
             fate = await self._one(part, message)
+            if fate is None:
+                break
             fates[fate] = fates.get(fate, 0) + 1
             if fate in {"dead", "processed"}:
                 self._poison.record(fate == "dead")
@@ -189,8 +209,10 @@ class Engine:
             self._meter.count("deadletters", dead, stage=self.agent.name)
         if self.agent.mode == "direct":
             await self._hand_over(part)
+        return fate is not None
 
-    async def _one(self, part: _Open, message: Message) -> Fate:
+    async def _one(self, part: _Open, message: Message) -> Fate | None:
+        """Take one record, however long it takes; None when it must come again later."""
         wait, longest = BACKOFF_S
         while True:
             try:
@@ -201,11 +223,11 @@ class Engine:
                 await self._sleep(wait)
                 wait = min(2 * wait, longest)
                 if not self.live:
-                    return "stale"
+                    return None
             except GapError as gap:
                 found = await self._wire.close_gap(part.core.number, gap)
                 if not self.live or found != message.offset:
-                    return "stale"
+                    return None
                 part.core.skip_hole(message.topic, found)
 
     async def _hand_over(self, part: _Open) -> None:
@@ -227,7 +249,8 @@ class Engine:
         if part is None or not self.live or self.agent.mode == "direct":
             return
         async with part.lock:
-            part.core.tick(self._clock())
+            with self._closed_on_failure():
+                part.core.tick(self._clock())
 
     # ── Checkpoints ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -252,9 +275,15 @@ class Engine:
         if not await self._wire.commit(commits):
             self.close()
             return False
+        for number, (shot, _) in shots.items():
+            self._note(number, shot.checkpoint)
         self._meter.observe("agent_checkpoint_seconds", time.perf_counter() - began, agent=self.agent.name)
         await asyncio.gather(*(self._release(parts[number], shot.outputs) for number, (shot, _) in shots.items()))
         return True
+
+    def _note(self, number: int, checkpoint: Checkpoint) -> None:
+        """What is committed: ``durable`` holds it by topic and partition, for those who watch progress."""
+        self.durable.update({(topic, number): at for topic, at in checkpoint.positions.items()})
 
     async def _shot(self, part: _Open) -> tuple[Snapshot, list[asyncio.Future[object]]]:
         async with part.lock:
@@ -266,6 +295,7 @@ class Engine:
         for sent in pending:
             await sent
         data = shot.encode()
+        self.checkpoint_bytes[number] = len(data)
         self._meter.gauge("agent_checkpoint_bytes", len(data), agent=self.agent.name, partition=str(number))
         return await self._wire.write(number, shot.checkpoint.key, data)
 

@@ -1,0 +1,155 @@
+"""Topics and lag: what a person or a start-up asks of the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import TopicPartition as TP
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec  # its public name is not in the type stubs
+from confluent_kafka.cimpl import NewTopic
+
+from streams.kafka import Cluster
+from streams.records import FatalError, RetryError
+from streams.shell.agent import Agent
+from streams.topics import TOPICS, Topic
+
+TIMEOUT_S = 15.0
+_spec: Any = OffsetSpec  # its methods carry no types
+_EARLIEST: OffsetSpec = _spec.earliest()
+_LATEST: OffsetSpec = _spec.latest()
+
+
+class TopicState(NamedTuple):
+    """A topic as it is on the cluster; ``records`` counts offsets between the first and the last, of all partitions."""
+
+    name: str
+    partitions: int
+    records: int
+
+
+class Lag(NamedTuple):
+    """How far a group is behind in one partition. ``committed`` is -1 where it has not begun."""
+
+    group: str
+    topic: str
+    partition: int
+    committed: int
+    end: int
+
+    @property
+    def lag(self) -> int:
+        return max(0, self.end - max(self.committed, 0))
+
+
+def topics_for(agents: Iterable[Agent] = ()) -> list[Topic]:
+    """Every topic of the map and the checkpoint topics of these agents."""
+    return [*TOPICS.values(), *(agent.checkpoints for agent in agents)]
+
+
+def create_topics(cluster: Cluster, topics: Sequence[Topic]) -> list[str]:
+    """Create those that are missing; returns their names. Calling it again is harmless.
+
+    Raises :class:`FatalError` when a topic exists with another partition count: a room would have different partition numbers
+    in different topics, and joins would miss. Raises ``RetryError`` when Kafka does not answer.
+    """
+    admin = AdminClient(cluster.client())
+    known = _partitions(admin)
+    _refuse_mismatch(cluster, known, topics)
+    new = [
+        NewTopic(topic.name, cluster.partitions, cluster.replication, config=topic.config())
+        for topic in topics
+        if topic.name not in known
+    ]
+    created = []
+    for name, future in (admin.create_topics(new, request_timeout=TIMEOUT_S) if new else {}).items():
+        try:
+            future.result(2 * TIMEOUT_S)
+            created.append(name)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise FatalError(f"topic {name} cannot be created: {error.args[0].str()}") from error
+    return created
+
+
+def require_topics(cluster: Cluster, agents: Iterable[Agent]) -> None:
+    """Refuse to start agents whose topics are missing or have differing partition counts."""
+    agents = list(agents)
+    wanted = {topic.name: topic for agent in agents for topic in (*agent.sources, agent.checkpoints)}
+    known = _partitions(AdminClient(cluster.client()))
+    if missing := sorted(wanted.keys() - known.keys()):
+        raise FatalError(f"topics {', '.join(missing)} do not exist: create them with `livetide topics create`")
+    _refuse_mismatch(cluster, known, [*TOPICS.values(), *wanted.values()])
+
+
+def list_topics(cluster: Cluster) -> list[TopicState]:
+    """Our topics on the cluster, with what they hold."""
+    admin = AdminClient(cluster.client())
+    known = {name: count for name, count in _partitions(admin).items() if name.startswith(("live.", "host.", "livetide."))}
+    places = [(name, partition) for name, count in known.items() for partition in range(count)]
+    first, last = _offsets(admin, places, _EARLIEST), _offsets(admin, places, _LATEST)
+    return [
+        TopicState(name, count, sum(last[name, p] - first[name, p] for p in range(count)))
+        for name, count in sorted(known.items())
+    ]
+
+
+def lag(cluster: Cluster, group: str, topics: Iterable[str]) -> list[Lag]:
+    """How far ``group`` is behind in these topics, partition by partition."""
+    admin = AdminClient(cluster.client())
+    known = _partitions(admin)
+    places = [(name, partition) for name in topics for partition in range(known.get(name, 0))]
+    ends = _offsets(admin, places, _LATEST)
+    committed = _committed(admin, group)
+    return [
+        Lag(group, topic, partition, committed.get((topic, partition), -1), ends[topic, partition])
+        for topic, partition in places
+    ]
+
+
+def agent_lag(cluster: Cluster, agent: Agent) -> list[Lag]:
+    return lag(cluster, agent.group, [topic.name for topic in agent.sources])
+
+
+def _committed(admin: AdminClient, group: str) -> dict[tuple[str, int], int]:
+    from confluent_kafka import ConsumerGroupTopicPartitions
+
+    future = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=TIMEOUT_S)[group]
+    try:
+        found = future.result(2 * TIMEOUT_S).topic_partitions
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+            return {}
+        raise RetryError(f"Kafka does not tell the offsets of group {group}: {error.args[0].str()}") from error
+    return {(tp.topic, tp.partition): tp.offset for tp in found if tp.offset >= 0}
+
+
+def _partitions(admin: AdminClient) -> dict[str, int]:
+    try:
+        found = admin.list_topics(timeout=TIMEOUT_S).topics
+    except KafkaException as error:
+        raise RetryError(
+            f"Kafka does not answer: {error.args[0].str()}. Is it running, and is LIVETIDE_KAFKA right?"
+        ) from error
+    return {name: len(topic.partitions) for name, topic in found.items()}
+
+
+def _offsets(admin: AdminClient, places: Sequence[tuple[str, int]], spec: OffsetSpec) -> dict[tuple[str, int], int]:
+    if not places:
+        return {}
+    futures = admin.list_offsets({TP(*place): spec for place in places}, request_timeout=TIMEOUT_S)
+    return {(tp.topic, tp.partition): future.result(2 * TIMEOUT_S).offset for tp, future in futures.items()}
+
+
+def _refuse_mismatch(cluster: Cluster, known: dict[str, int], topics: Sequence[Topic]) -> None:
+    wrong = {
+        topic.name: known[topic.name] for topic in topics if known.get(topic.name, cluster.partitions) != cluster.partitions
+    }
+    if wrong:
+        found = ", ".join(f"{name} has {count}" for name, count in sorted(wrong.items()))
+        raise FatalError(
+            f"all topics need {cluster.partitions} partitions, so that a room has one partition number everywhere, "
+            f"but {found}. Set LIVETIDE_PARTITIONS to the number that exists, or make new topics and replay into them."
+        )

@@ -1,0 +1,100 @@
+"""The worker: agents in one process, each a Faust app, started from our own loop. No command line of Faust, no web port.
+
+    Worker(agents, cluster, instance="1", meter=meter, clock=clock).run(stop)
+
+Several agents share the process, its loop and its reader, and nothing else: each has its own group, state and producer, so they
+can be split over processes or joined in one without changing anything that is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+import uvloop
+
+from streams.admin import require_topics
+from streams.faust_private import Limits, check_versions
+from streams.kafka import Cluster
+from streams.records import Meter
+from streams.shell.agent import Agent
+from streams.shell.poison import PoisonLimit
+from streams.shell.shell import Pace, Shell
+from streams.shell.wire import Reader
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Runs agents until told to stop, or until one of them fails: then everything stops, and the failure is raised."""
+
+    def __init__(
+        self,
+        agents: Sequence[Agent],
+        cluster: Cluster,
+        *,
+        instance: str = "",
+        meter: Meter,
+        clock: Callable[[], int],
+        pace: Pace = Pace(),
+        poison_window: int = 200,
+        poison_share: float = 0.5,
+        limits: Limits = Limits(),
+    ) -> None:
+        check_versions()
+        self._agents, self._cluster, self._instance = agents, cluster, instance
+        self._meter, self._clock, self._pace, self._limits = meter, clock, pace, limits
+        self._poison = poison_window, poison_share
+        self._shells: list[Shell] = []
+
+    def run(self, stop: threading.Event) -> None:
+        """Blocks. Returns after a clean stop; raises what made an agent fail, at once and with nothing tidied up, so that
+        nothing more is committed. Afterwards leave the process by ``os._exit``: Faust's threads are no daemons and may hang on
+        a broker that is away."""
+        logging.getLogger("aiokafka").setLevel(logging.WARNING)
+        require_topics(self._cluster, self._agents)
+        loop = uvloop.new_event_loop()
+        asyncio.set_event_loop(loop)
+        loop.run_until_complete(self._main(stop))
+
+    async def _main(self, stop: threading.Event) -> None:
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()
+
+        def failed(error: BaseException) -> None:
+            if not over.done():
+                over.set_exception(error)
+
+        reader = Reader(self._cluster)
+        await reader.start()
+        self._shells = [
+            Shell(
+                agent, self._cluster, reader, instance=self._instance, meter=self._meter, clock=self._clock, failed=failed,
+                pace=self._pace, poison=PoisonLimit(*self._poison), limits=self._limits,
+            )
+            for agent in self._agents
+        ]  # fmt: skip
+        stopper = loop.run_in_executor(None, _wait, stop, over)
+        await asyncio.gather(*(shell.start() for shell in self._shells))
+        await asyncio.wait({over, stopper}, return_when=asyncio.FIRST_COMPLETED)
+        if over.done():
+            over.result()  # raises: leave at once, so that nothing more is committed
+        await asyncio.gather(*(shell.stop() for shell in self._shells))
+        over.cancel()
+
+    def alive(self) -> str | None:
+        """None, or why this process should be started anew. From any thread."""
+        return next((reason for shell in self._shells if (reason := shell.progress.alive())), None)
+
+    def ready(self) -> str | None:
+        """None, or what is missing. From any thread."""
+        if not self._shells:
+            return "starting"
+        return next((reason for shell in self._shells if (reason := shell.progress.ready())), None)
+
+
+def _wait(stop: threading.Event, over: asyncio.Future[None]) -> None:
+    while not stop.wait(0.1) and not over.done():
+        pass
