@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -89,6 +90,11 @@ class Settings(BaseSettings):
             self.kafka_sasl_password.get_secret_value(),
             self.kafka_ca,
         )
+
+    def secret_values(self) -> list[str]:
+        """Every secret that was given as a setting, and the password inside a URL: what no log may show."""
+        given = [value.get_secret_value() for value in dict(self).values() if isinstance(value, SecretStr)]
+        return [part for value in given if value for part in (value, urlsplit(value).password or "") if part]
 
     @property
     def segment_folder(self) -> Path:

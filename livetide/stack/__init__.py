@@ -20,7 +20,7 @@ from livetide.stack import table
 from livetide.stack.places import choose, environment_of
 from livetide.stack.state import StackState, connected, load, pid_file, remembered, statuses
 from livetide.stack.supervisor import Status
-from streams.broker.child import end_process, read_pid_file
+from streams.broker.child import end_process
 from streams.records import RetryError
 
 __all__ = ["Stack", "StackState", "Status", "connected", "load", "statuses"]
@@ -106,8 +106,3 @@ class Stack:
             time.sleep(0.05)
         late = ", ".join(f"{s.name} ({s.reason or s.state})" for s in statuses(self.data) if s.state not in ("ready", "done"))
         raise RetryError(f"not ready in time: {late}; the logs are in {self.data / 'logs'}")
-
-
-def running_pid(settings: Settings) -> int | None:
-    """The supervisor's process id."""
-    return read_pid_file(pid_file(settings.data))

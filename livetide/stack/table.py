@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import http.client
 import os
-import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from livetide.settings import Settings
@@ -102,18 +101,5 @@ def http_probe(host: str, port: int, path: str, key: str) -> Probe:
         finally:
             connection.close()
         return None if answer.status == 200 else f"{text or 'it answers'} ({answer.status})"
-
-    return probe
-
-
-def tcp_probe(host: str, port: int) -> Callable[[], str | None]:
-    """Whether somebody listens."""
-
-    def probe() -> str | None:
-        try:
-            socket.create_connection((host, port), TIMEOUT).close()
-        except OSError as error:
-            return f"nobody listens at port {port} ({type(error).__name__})"
-        return None
 
     return probe

@@ -81,6 +81,10 @@ class EmbeddedBroker:
         """How clients reach it."""
         return Cluster(f"127.0.0.1:{self.port}", partitions)
 
+    def answers(self) -> bool:
+        """Whether a client is answered within a second."""
+        return self.alive and _answers(self.cluster())
+
     def wait(self, timeout: float | None = None) -> bool:
         """Whether the broker has ended within ``timeout`` seconds."""
         return self._child is None or self._child.wait(timeout)

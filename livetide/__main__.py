@@ -1,0 +1,3 @@
+from livetide.cli import main
+
+main()

@@ -1,0 +1,50 @@
+"""An error as one line for a person, and the exit code that goes with it."""
+
+from __future__ import annotations
+
+import json
+
+from livetide.logs import HIDDEN, SHORTEST
+from streams.records import LivetideError
+
+FAILED, USAGE, NOT_RUNNING = 1, 2, 3
+
+
+def explain(error: Exception) -> tuple[str, int]:
+    """What to print and how to exit. A wrong setting counts as wrong usage; values of settings and secrets are not shown."""
+    from pydantic import ValidationError
+
+    if isinstance(error, ValidationError):
+        wrong = "; ".join(f"LIVETIDE_{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']}" for e in error.errors())
+        return f"livetide: a setting is wrong: {wrong}", USAGE
+    if isinstance(error, LivetideError):
+        return _hide(f"livetide: {_one_line(error)}"), FAILED
+    return (
+        _hide(
+            f"livetide: {type(error).__name__}: {_one_line(error)} "
+            "(unexpected: LIVETIDE_LOG_LEVEL=DEBUG shows where, `livetide doctor` looks for a cause)"
+        ),
+        FAILED,
+    )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or "no more is known"
+
+
+def _hide(text: str) -> str:
+    for secret in sorted(_known_secrets(), key=len, reverse=True):
+        if len(secret) >= SHORTEST:
+            text = text.replace(secret, HIDDEN)
+    return text
+
+
+def _known_secrets() -> list[str]:
+    from livetide.settings import Settings
+
+    try:
+        settings = Settings()
+        kept = json.loads((settings.data / "secrets.json").read_text())
+    except (OSError, ValueError):
+        return []
+    return [*kept.values(), *settings.secret_values()]

@@ -1,0 +1,51 @@
+"""How far every consumer group of the product is behind: by group and topic, over all partitions."""
+
+from __future__ import annotations
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec  # its public name is not in the type stubs
+
+from streams.kafka import Cluster
+from streams.records import RetryError
+
+PREFIX = "livetide"
+TIMEOUT_S = 5.0
+
+
+def group_lags(cluster: Cluster, prefix: str = PREFIX) -> dict[tuple[str, str], int]:
+    """Records between what a group has committed and the end of the log, for each group whose name starts with ``prefix``.
+
+    Raises ``RetryError`` when Kafka does not answer.
+    """
+    admin = AdminClient(cluster.client() | {"log_level": 0})
+    try:
+        listed = admin.list_consumer_groups(request_timeout=TIMEOUT_S).result(2 * TIMEOUT_S).valid
+        committed = {
+            (name, tp.topic, tp.partition): tp.offset
+            for name in sorted(group.group_id for group in listed if group.group_id.startswith(prefix))
+            for tp in _offsets_of(admin, name)
+            if tp.offset >= 0
+        }
+        ends = _ends(admin, {(topic, partition) for _, topic, partition in committed})
+    except KafkaException as error:
+        raise RetryError(f"Kafka does not tell the lag: {error.args[0].str()}") from error
+    lags: dict[tuple[str, str], int] = {}
+    for (name, topic, partition), offset in committed.items():
+        behind = max(0, ends.get((topic, partition), offset) - offset)
+        lags[name, topic] = lags.get((name, topic), 0) + behind
+    return lags
+
+
+def _offsets_of(admin: AdminClient, group: str) -> list[TopicPartition]:
+    # one group a call: that is all the protocol's client takes
+    future = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=TIMEOUT_S)[group]
+    return list(future.result(2 * TIMEOUT_S).topic_partitions or ())
+
+
+def _ends(admin: AdminClient, places: set[tuple[str, int]]) -> dict[tuple[str, int], int]:
+    if not places:
+        return {}
+    latest: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call] # its methods carry no types
+    futures = admin.list_offsets({TopicPartition(*place): latest for place in places}, request_timeout=TIMEOUT_S)
+    return {(tp.topic, tp.partition): future.result(2 * TIMEOUT_S).offset for tp, future in futures.items()}
