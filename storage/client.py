@@ -74,6 +74,12 @@ class StoreClient:
         rows = self._guarded(lambda: self._client.execute(sql, parameters, settings=settings), sql)
         return rows if isinstance(rows, list) else []
 
+    def dicts(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Rows of a statement, each by the names of its columns."""
+        rows, columns = self._guarded(lambda: self._client.execute(sql, parameters, with_column_types=True), sql)
+        names = [name for name, _ in columns]
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
     def insert(self, table: str, columns: Sequence[str], data: Sequence[list[Any]], *, token: str = "") -> int:
         """Write columns as one block. The same ``token`` again changes nothing, in the table and in the views it feeds."""
         settings = {

@@ -72,14 +72,11 @@ class Queries:
         }
 
     def alerts(self, room: str = "") -> list[dict[str, Any]]:
-        """Alerts with their present state: a person's word (an id of its own) wins over the agent's until the agent says more."""
+        """Alerts as they stand: a person's word holds until the agent says more."""
         return self._rows(
             f"""
-            SELECT splitByChar('/', id)[1] AS base, base AS id, room_id, argMax(topic, (revision, ingest_ts)) AS topic,
-                   argMax(level, (revision, ingest_ts)) AS level, argMax(state, (revision, ingest_ts)) AS state,
-                   min(started_ts) AS started_ts, max(share) AS share, max(users) AS users,
-                   argMax(examples, (revision, ingest_ts)) AS examples, argMax(note, (revision, ingest_ts)) AS note
-            FROM alerts {_where(room)} GROUP BY base, room_id ORDER BY started_ts DESC LIMIT {LIMIT}
+            SELECT id, room_id, topic, level, state, started_ts, share, users, examples, note
+            FROM alerts_now {_where(room)} ORDER BY started_ts DESC LIMIT {LIMIT}
             """,  # noqa: S608 - our own constants
             {"room": room},
         )
@@ -88,7 +85,7 @@ class Queries:
         """The newest record of one alert, with every column."""
         found = self._rows(
             """
-            SELECT * FROM alerts WHERE splitByChar('/', id)[1] = %(id)s ORDER BY revision DESC, ingest_ts DESC LIMIT 1
+            SELECT * FROM alerts_now WHERE id = %(id)s LIMIT 1
             """,
             {"id": identity},
         )

@@ -1,0 +1,235 @@
+"""The demo from start to end: the stack, the room, the wait until all has come through, the summary."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console as Screen
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from livetide.demo.findings import Findings, find
+from livetide.demo.frames import is_exact
+from livetide.demo.receiver import Receiver
+from livetide.demo.summary import Line, compare, lost
+from livetide.playing import Opened, Plan, open_plan, play, positions_folder
+from livetide.reading import StoreRows, reader_url
+from livetide.settings import Settings, load_secrets
+from livetide.stack import Stack, Status
+from streams.lag import group_lags
+from streams.publisher import Publisher
+from streams.records import FatalError, LivetideError, RetryError
+from streams.segments import SegmentStore
+from streams.sources.simulator import Simulation, write_truth
+from streams.sources.simulator.truth import Truth
+
+SETTLE_S = 120.0
+"""How long the pipeline may take to finish after the last event: final highlights wait for 90 s of silence on the room's clock."""
+QUIET_CHECKS = 3
+
+
+@dataclass(frozen=True)
+class Show:
+    """What to show: a room of ``minutes`` from ``seed``, played at ``speed`` times real time."""
+
+    seed: int = 7
+    minutes: float = 6.0
+    speed: float = 6.0
+    keep_open: bool = True
+
+
+def run(show: Show, given: Settings, screen: Screen) -> bool:
+    """Show it. True when nothing planted was lost. Raises ``LivetideError`` when it cannot be shown."""
+    data = given.data / "demo"
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with _alone(data), _receiver(data) as receiver:
+        webhook = {"webhook_url": receiver.url, "webhook_secret": load_secrets(data)["webhook_secret"]}
+        stack = Stack(Settings(**(given.model_dump(exclude_unset=True) | webhook | {"data": data})))
+        stack.down()  # what an interrupted demo left behind
+        began = time.monotonic()
+        try:
+            settings = _start(stack, screen)
+            good = _perform(show, settings, receiver, screen, began)
+            if show.keep_open:
+                _stay_open(settings, screen)
+        finally:
+            screen.print("Stopping the stack …")
+            stack.down()
+    return good
+
+
+def _start(stack: Stack, screen: Screen) -> Settings:
+    from livetide.cli.up import fetch_broker
+
+    screen.rule("1  Kafka, ClickHouse and the processes")
+    began = time.monotonic()
+    fetch_broker(stack.settings)
+    told: set[str] = set()
+
+    def watch(statuses: list[Status]) -> None:
+        for status in statuses:
+            if status.state in ("ready", "done") and status.name not in told:
+                told.add(status.name)
+                screen.print(f"  [green]✓[/] {status.name} after {time.monotonic() - began:.1f} s")
+
+    return stack.up(watch).settings(stack.settings)
+
+
+def _perform(show: Show, settings: Settings, receiver: Receiver, screen: Screen, began: float) -> bool:
+    room = f"demo-{show.seed}-{time.strftime('%H%M%S')}"
+    plan = Plan(
+        f"sim:{show.seed}", room, f"http://{settings.host}:{settings.gateway_port}", speed=show.speed, time="live",
+        simulation={"minutes": show.minutes},
+    )  # fmt: skip
+    opened = open_plan(plan, positions_folder(settings), _now())
+    simulation = opened.source
+    assert isinstance(simulation, Simulation)
+    truth = simulation.truth()
+    truth_path = settings.data / "truth" / f"{room}.json"
+    write_truth(truth, truth_path)
+    screen.rule(f"2  A room of {show.minutes:g} minutes at {show.speed:g} times its speed")
+    _play(plan, opened, settings, screen)
+    rows = StoreRows(reader_url(settings))
+    screen.rule("3  Waiting until everything has come through")
+    found = _settled(rows, room, truth, settings, screen)
+    delivered = [one for one in receiver.delivered.values() if f":{room}:" in one.id]
+    lines = compare(truth, found, delivered, _exact_clips(truth, found, settings.data / "clips"))
+    screen.rule("4  Planted against found")
+    screen.print(_table(lines))
+    failed = lost(lines)
+    verdict = f"[red]{len(failed)} of {len(lines)} lines lost something" if failed else "[green]nothing planted was lost"
+    screen.print(f"{verdict}[/] ({time.monotonic() - began:.0f} s in all)")
+    _where(settings, room, found, truth_path, screen)
+    return not failed
+
+
+def _play(plan: Plan, opened: Opened, settings: Settings, screen: Screen) -> None:
+    simulation = opened.source
+    assert isinstance(simulation, Simulation)
+    publisher = Publisher(settings.cluster())
+    columns = (TextColumn("  {task.description:34}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn())
+    with Progress(*columns, console=screen) as bars:
+        drawing = bars.add_task("drawing the room's video (once)", total=1.0)
+        media = simulation.media(
+            SegmentStore(settings.segment_folder), publisher, plan.room,
+            lambda done, total: bars.update(drawing, completed=done, total=total),
+        )  # fmt: skip
+        bars.update(drawing, completed=bars.tasks[0].total or 1)
+        playing = bars.add_task("playing", total=opened.outline.events if opened.outline else None)
+
+        def progressed(progress: Any) -> None:
+            counts = progress.counts
+            words = f"{counts.accepted:,} in, {counts.rejected} refused, {progress.media} video"
+            bars.update(playing, completed=progress.played, description=words)
+
+        async def go() -> None:
+            stop = asyncio.Event()
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stop.set)
+            progress = await play(plan, opened, settings, stop=stop, clock=_now, on_progress=progressed, media=media)
+            if not progress.finished:
+                raise FatalError("the demo was stopped")
+
+        asyncio.run(go())
+    publisher.flush()
+
+
+def _settled(rows: Callable[..., Any], room: str, truth: Truth, settings: Settings, screen: Screen) -> Findings:
+    """What came out, once every group has read everything and every highlight is decided; or what there is by then."""
+    until, quiet = time.monotonic() + SETTLE_S, 0
+    cluster = settings.cluster()
+    with screen.status("  reading the log to its end") as status:
+        while True:
+            with contextlib.suppress(RetryError):
+                behind = {f"{group} on {topic}": n for (group, topic), n in group_lags(cluster).items() if n}
+                found = find(rows, room)
+                waiting = _waiting(found, truth)
+                quiet = quiet + 1 if not behind and not waiting else 0
+                status.update("  " + (waiting or ", ".join(list(behind)[:3]) or "all read"))
+                if quiet >= QUIET_CHECKS:
+                    return found
+            if time.monotonic() > until:
+                return find(rows, room)
+            time.sleep(0.5)
+
+
+def _waiting(found: Findings, truth: Truth) -> str:
+    """What is still to come, in words; empty when all is there."""
+    if any(found.rows[kind] < truth.events.get(kind, 0) for kind in found.rows):
+        return "rows on their way"
+    if any(moment["status"] == "provisional" for moment in found.highlights):
+        return "a highlight is still provisional"
+    finals = [moment["id"] for moment in found.highlights if moment["status"] == "final"]
+    return "a clip is being cut" if {clip["highlight"] for clip in found.clips} < set(finals) else ""
+
+
+def _exact_clips(truth: Truth, found: Findings, folder: Path) -> int | None:
+    ready = [clip for clip in found.clips if clip["status"] == "ready"]
+    return sum(is_exact(truth, clip, folder / clip["path"]) for clip in ready) if ready else None
+
+
+def _table(lines: list[Line]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for name in ("", "what", "planted", "found", "note"):
+        table.add_column(name, justify="right" if name == "planted" else "left", overflow="fold")
+    for line in lines:
+        mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: " "}[line.ok]
+        table.add_row(mark, *(text.replace("[", "\\[") for text in (line.what, line.planted, line.found, line.note)))
+    return table
+
+
+def _where(settings: Settings, room: str, found: Findings, truth_path: Path, screen: Screen) -> None:
+    screen.rule("Where to look next")
+    for clip in found.clips:
+        if clip["status"] == "ready":
+            screen.print(f"  clip      {settings.data / 'clips' / clip['path']}", soft_wrap=True, highlight=False)
+    if found.spoken:
+        screen.print(f"  speech    {settings.data / 'speech' / found.spoken[0]['path']}", soft_wrap=True, highlight=False)
+    screen.print(f"  planted   {truth_path}", soft_wrap=True, highlight=False)
+    question = f"SELECT * FROM chat_minutes WHERE room_id = '{room}'"
+    screen.print(
+        f'  query     LIVETIDE_DATA={settings.data} .venv/bin/livetide query "{question}"', soft_wrap=True, highlight=False
+    )
+
+
+def _stay_open(settings: Settings, screen: Screen) -> None:
+    password = load_secrets(settings.data)["console_password"]
+    screen.print(f"  console   http://{settings.host}:{settings.console_port}   password {password}", highlight=False)
+    screen.print("[bold]The stack stays up until Ctrl-C.[/]")
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    stop.wait()
+
+
+@contextlib.contextmanager
+def _alone(data: Path) -> Iterator[None]:
+    with (data / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise LivetideError(
+                f"a demo runs already on {data}: end it with Ctrl-C, or set LIVETIDE_DATA for another"
+            ) from error
+        yield
+
+
+@contextlib.contextmanager
+def _receiver(data: Path) -> Iterator[Receiver]:
+    receiver = Receiver(load_secrets(data)["webhook_secret"])
+    try:
+        yield receiver
+    finally:
+        receiver.stop()
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000

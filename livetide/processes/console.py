@@ -1,0 +1,102 @@
+"""The console's process: the web page, and people's words on alerts back into the log."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import uvicorn
+
+from livetide.console.app import Console
+from livetide.console.queries import Queries
+from livetide.console.sessions import Sessions
+from livetide.metrics import PrometheusMeter
+from livetide.processes.duty import clock
+from livetide.reading import StoreRows, reader_url
+from livetide.settings import Settings, load_secrets
+from livetide.stack.state import load, statuses
+from streams.publisher import Publisher
+from streams.records import Alert
+
+
+def run(settings: Settings) -> None:
+    """Run until SIGTERM."""
+    secrets = load_secrets(settings.data)
+    publisher = Publisher(settings.cluster())
+
+    def set_alert(row: dict[str, Any], state: str, by: str) -> None:
+        publisher.send(changed(row, state, by, clock()))
+        publisher.flush()
+
+    console = Console(
+        Queries(StoreRows(reader_url(settings))),
+        Sessions(secrets["console_password"], clock),
+        clips=settings.data / "clips",
+        speech=settings.data / "speech",
+        set_alert=set_alert,
+        health=lambda: health(settings),
+        operator_key=secrets["operator_key"],
+        meter=PrometheusMeter(),
+    )
+    config = uvicorn.Config(
+        console.app(),
+        host=settings.host,
+        port=settings.console_port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )
+    _Server(config).run()
+
+
+class _Server(uvicorn.Server):
+    """Ends with code 0 on SIGTERM: uvicorn would raise the signal again, which a supervisor reads as a crash."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        import signal
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self.handle_exit)
+        yield
+
+
+def changed(row: dict[str, Any], state: str, by: str, now_ms: int) -> Alert:
+    """The alert of ``row`` in its new state.
+
+    The opinion agent's revisions of an alert are even; a person's word takes the odd one above the newest, so that the two
+    never say different things under the same id and revision.
+    """
+    fields = {name: row[name] for name in ("id", "topic", "level", "score", "share", "baseline", "messages", "users", "note")}
+    fields |= {name: list(row[name]) for name in ("examples", "words")}
+    fields |= {name: _ms(row[column]) for name, column in (("started_ts", "started_ts"), ("evidence_ts", "evidence_ts"))}
+    fields |= {"room": row["room_id"], "event_ts": _ms(row["ts"]), "ingest_ts": now_ms, "state": state, "by": by}
+    return msgspec.convert(fields | {"revision": row["revision"] | 1}, Alert)
+
+
+def health(settings: Settings) -> dict[str, Any]:
+    """How the processes stand, for the health page."""
+    import psutil
+
+    state = load(settings.data)
+    shown = []
+    for status in statuses(settings.data):
+        memory = uptime = 0
+        with contextlib.suppress(psutil.Error):
+            process = psutil.Process(status.pid) if status.pid else None
+            memory = process.memory_info().rss >> 20 if process else 0
+            uptime = int(time.time() - process.create_time()) if process else 0
+        ok = status.state in ("ready", "done")
+        told = f"{status.state} {status.reason}".strip()
+        shown.append(
+            {"name": status.name, "state": told, "ok": ok, "uptime_s": uptime, "restarts": status.restarts, "memory_mb": memory}
+        )
+    return {"processes": shown if state else [], "lag": {}}
+
+
+def _ms(when: Any) -> int:
+    return round(float(when.timestamp()) * 1000)
