@@ -1,0 +1,140 @@
+"""What a chat message wants: nineteen shop intents by weighted words and a few rules, with an honest ``unknown``.
+
+The evidence for each intent is summed and turned into probabilities by a soft maximum in which ``unknown`` competes, so
+that a message without clear evidence says so. ``complain`` and ``praise`` also take the sentiment and the sensitive words
+into account.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from ahocorasick_rs import AhoCorasick
+
+from analytics.fold import fold
+from streams.records import SensitiveHit, UnderstoodChat
+
+INTENTS = (
+    "ask_price", "ask_discount", "ask_shipping", "ask_return", "ask_stock", "ask_size", "ask_spec", "ask_usage",
+    "ask_suitability", "ask_authenticity", "ask_compare", "ask_link", "ask_event", "haggle", "buy_signal", "complain",
+    "praise", "greet", "chat",
+)  # fmt: skip
+UNKNOWN = "unknown"
+_ASKS = len([name for name in INTENTS if name.startswith("ask_")])
+_FORM = 1.0  # a question form strengthens asking, its absence strengthens telling
+_UNKNOWN_EVIDENCE, _CHATTER = 1.2, 1.3
+_EVIDENT = 0.5  # weight of a sensitive word from which it speaks for a complaint
+_HAN_FOR_CHATTER = 4
+_SHORTEST_QUESTION = 4
+
+
+class Wish(NamedTuple):
+    """An intent of :data:`INTENTS` or ``unknown``, its probability, and whether the message has the form of a question."""
+
+    intent: str
+    p: float
+    asking: bool
+
+
+class _Evidence(NamedTuple):
+    intent: int
+    weight: float
+
+
+class IntentClassifier:
+    """Judges folded messages. Built once; a call takes a few microseconds."""
+
+    def __init__(self, lexicon: Mapping[str, Any]) -> None:
+        words: dict[str, list[_Evidence]] = {}
+        self._rules: list[tuple[re.Pattern[str], _Evidence]] = []
+        for number, intent in enumerate(INTENTS):
+            for key, values in lexicon[intent].items():
+                if key == "rules":
+                    self._rules += [(re.compile(rule), _Evidence(number, weight)) for rule, weight in values.items()]
+                    continue
+                for word in map(fold, values):
+                    words.setdefault(word, []).append(_Evidence(number, float(key)))
+        form = lexicon["form"]
+        self._endings = tuple(form["endings"])
+        self._form = re.compile(form["rule"])
+        self._asking = AhoCorasick(form["question"])
+        self._evidence = list(words.values())
+        self._automaton = AhoCorasick(list(words))
+
+    def asks(self, folded: str, text: str) -> bool:
+        """Whether a message has the form of a question: its words, its ending, A不A, or a question mark."""
+        return bool(
+            folded.endswith(self._endings)
+            or self._asking.find_matches_as_indexes(folded)
+            or self._form.search(folded)
+            or "?" in text
+            or "？" in text
+        )
+
+    def judge(self, folded: str, text: str, *, feeling: float = 0.0, hits: Sequence[SensitiveHit] = ()) -> Wish:
+        """The intent of one message. ``feeling`` is the signed sentiment score, ``hits`` its sensitive words."""
+        scores = [0.0] * len(INTENTS)
+        asking = self.asks(folded, text)
+        covered: dict[int, int] = {}
+        # longest first where words lie inside each other, so that the parts of a phrase are not counted again
+        matches = self._automaton.find_matches_as_indexes(folded, overlapping=True)
+        for index, start, end in sorted(matches, key=lambda match: (match[1] - match[2], match[1])):
+            mask = (1 << end) - (1 << start)
+            for intent, weight in self._evidence[index]:
+                if covered.get(intent, 0) & mask != mask:
+                    covered[intent] = covered.get(intent, 0) | mask
+                    scores[intent] += weight
+        for rule, (intent, weight) in self._rules:
+            if rule.search(folded):
+                scores[intent] += weight
+        self._weigh(scores, feeling, hits, asking=asking)
+        return _best(scores, folded, asking)
+
+    def _weigh(self, scores: list[float], feeling: float, hits: Sequence[SensitiveHit], *, asking: bool) -> None:
+        """Sentiment, sensitive words and the form of the sentence."""
+        complain, praise = INTENTS.index("complain"), INTENTS.index("praise")
+        told = 0.35 if asking else 1.0
+        scores[complain] = (
+            told * scores[complain] + 1.2 * told * max(0.0, -feeling) + told * sum(h.weight >= _EVIDENT for h in hits)
+        )
+        scores[praise] = told * scores[praise] + 0.8 * told * max(0.0, feeling)
+        for intent in range(_ASKS):
+            if scores[intent]:
+                scores[intent] += _FORM if asking else -_FORM / 2
+        if asking:
+            scores[INTENTS.index("buy_signal")] *= 0.5
+
+
+def _best(scores: list[float], folded: str, asking: bool) -> Wish:
+    best = max(range(len(scores)), key=scores.__getitem__)
+    evidence = _UNKNOWN_EVIDENCE
+    if scores[best] < evidence:
+        if not asking and sum(c >= "\u4e00" for c in folded) >= _HAN_FOR_CHATTER:
+            return Wish("chat", round(_CHATTER / (_CHATTER + evidence), 3), asking)
+        return Wish(UNKNOWN, 0.5, asking)
+    total = math.exp(evidence) + sum(math.exp(min(score, 12.0)) for score in scores if score)
+    return Wish(INTENTS[best], round(math.exp(min(scores[best], 12.0)) / total, 3), asking)
+
+
+def is_question(chat: UnderstoodChat) -> bool:
+    """Whether an understood message asks the shop something: a shop intent, or an unknown wish in the form of a question.
+
+    A question that carries an accusation (怎么全是假货？) is a complaint.
+    """
+    if any(hit.weight >= _EVIDENT for hit in chat.hits):
+        return False
+    if chat.intent == UNKNOWN:
+        return len(chat.folded) >= _SHORTEST_QUESTION and load_intent().asks(chat.folded, chat.text)
+    return chat.intent.startswith("ask_")
+
+
+@cache
+def load_intent() -> IntentClassifier:
+    """The shipped classifier."""
+    return IntentClassifier(tomllib.loads((files("analytics.data") / "intents.toml").read_text(encoding="utf-8")))
