@@ -33,7 +33,7 @@ from streams.sources.simulator import Simulation, write_truth
 from streams.sources.simulator.truth import Truth
 
 SETTLE_S = 120.0
-"""How long the pipeline may take to finish after the last event: final highlights wait for 90 s of silence on the room's clock."""
+"""How long the pipeline may take to finish after the last event: the last highlight is decided by the room's silence."""
 QUIET_CHECKS = 3
 
 
@@ -194,7 +194,7 @@ def _where(settings: Settings, room: str, found: Findings, truth_path: Path, scr
     if found.spoken:
         screen.print(f"  speech    {settings.data / 'speech' / found.spoken[0]['path']}", soft_wrap=True, highlight=False)
     screen.print(f"  planted   {truth_path}", soft_wrap=True, highlight=False)
-    question = f"SELECT * FROM chat_minutes WHERE room_id = '{room}'"
+    question = f"SELECT * FROM chat_minutes WHERE room_id = '{room}'"  # noqa: S608 - shown to a person, with a name of ours
     screen.print(
         f'  query     LIVETIDE_DATA={settings.data} .venv/bin/livetide query "{question}"', soft_wrap=True, highlight=False
     )

@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from starlette.routing import Route
+
+from livetide.console.app import Console
+from livetide.console.queries import Queries
+from livetide.console.sessions import TRIES, TRIES_WINDOW_MS, Sessions
+from livetide.console.texts import LANGUAGES, TEXTS
+from livetide.metrics import PrometheusMeter
+from livetide.processes.console import changed
+from streams.records import RetryError
+
+PASSWORD = "a password of the tests"
+KEY = "an operator key of the tests"
+WHEN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+ALERT = {
+    "room_id": "r<1>",
+    "id": "alert:r:x:1",
+    "revision": 8,
+    "topic": "counterfeit",
+    "level": 2,
+    "state": "firing",
+    "started_ts": WHEN,
+    "ts": WHEN,
+    "ingest_ts": WHEN,
+    "evidence_ts": WHEN,
+    "score": 4.0,
+    "share": 0.08,
+    "baseline": 0.01,
+    "messages": 12,
+    "users": 9,
+    "examples": ["<script>alert(1)</script>假货"],
+    "words": ["假货"],
+    "note": "",
+}
+ROOM = {"room_id": "r<1>", "messages": 1200, "users": 90, "negative": 0.1, "last_ts": WHEN, "orders": 3, "gmv": 99.5}
+CLIP = {
+    "id": "clip:1",
+    "room_id": "r",
+    "ts": WHEN,
+    "title": "抢疯了",
+    "status": "ready",
+    "duration_ms": 30000,
+    "reason": "",
+    "path": "r/one.mp4",
+}
+
+
+class Store:
+    """Canned answers by the table that a question names; ``away`` makes it silent."""
+
+    def __init__(self) -> None:
+        self.away = False
+
+    def __call__(self, sql: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+        if self.away:
+            raise RetryError("the store does not answer")
+        if "alerts_now" in sql:
+            return [ALERT] if parameters.get("id", ALERT["id"]) == ALERT["id"] else []
+        if "FROM clips" in sql:
+            return [CLIP] if parameters.get("id", CLIP["id"]) == CLIP["id"] else []
+        if "LEFT JOIN" in sql:
+            return [ROOM]
+        return []
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+def said() -> list[tuple[str, str]]:
+    return []
+
+
+@pytest.fixture
+def now() -> list[int]:
+    return [1_700_000_000_000]
+
+
+@pytest.fixture
+def console(store: Store, said: list[tuple[str, str]], now: list[int], tmp_path: Path) -> Console:
+    (tmp_path / "clips" / "r").mkdir(parents=True)
+    (tmp_path / "clips" / "r" / "one.mp4").write_bytes(bytes(range(256)))
+    (tmp_path / "secret").write_text("not for you")
+    return Console(
+        Queries(store),
+        Sessions(PASSWORD, lambda: now[0]),
+        clips=tmp_path / "clips",
+        speech=tmp_path / "speech",
+        set_alert=lambda row, state, by: said.append((row["id"], state)),
+        health=lambda: {"processes": [], "lag": {}},
+        operator_key=KEY,
+        meter=PrometheusMeter(),
+    )
+
+
+@pytest.fixture
+def client(console: Console) -> Iterator[httpx.Client]:
+    """A browser without a screen before a real server on loopback."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(console.app(), log_config=None, lifespan="off"))
+    thread = Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    until = time.monotonic() + 10
+    while not server.started and time.monotonic() < until:
+        time.sleep(0.005)
+    with httpx.Client(base_url=f"http://127.0.0.1:{listening.getsockname()[1]}", trust_env=False) as client:
+        yield client
+    server.should_exit = server.force_exit = True
+    thread.join(10)
+    listening.close()
+
+
+@pytest.fixture
+def logged_in(client: httpx.Client) -> httpx.Client:
+    answer = client.post("/login", data={"password": PASSWORD})
+    assert answer.status_code == 303
+    return client
+
+
+def token(client: httpx.Client) -> str:
+    found = re.search(r'name="csrf" value="([^"]+)"', client.get("/alerts").text)
+    assert found
+    return found[1]
+
+
+PAGES = [
+    "/",
+    "/rooms/r",
+    "/alerts",
+    "/answers",
+    "/clips",
+    "/clips/clip:1/video",
+    "/speech/x/sound",
+    "/health",
+    "/static/console.css",
+]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_page_without_a_password(client: httpx.Client, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/login")
+    client.cookies.set("livetide_session", "guessed")
+    assert client.get(path).status_code == 303
+
+
+def test_every_route_is_in_these_tests(console: Console) -> None:
+    guarded = {route.path for route in console.app().routes if isinstance(route, Route)} - {
+        "/login",
+        "/logout",
+        "/language",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    }
+    patterns = {re.sub(r"\{id:path\}|\{\w+\}", "[^/]+", path) for path in guarded}
+    for pattern in patterns:
+        assert any(re.fullmatch(pattern, page) for page in PAGES), f"{pattern} is not tested"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+def test_machines_need_the_operator_key(logged_in: httpx.Client, path: str) -> None:
+    assert logged_in.get(path).status_code == 401
+    assert logged_in.get(path, headers={"authorization": "Bearer wrong"}).status_code == 401
+    assert logged_in.get(path, headers={"authorization": f"Bearer {KEY}"}).status_code == 200
+
+
+def test_pages_show_what_the_store_has_and_escape_it(logged_in: httpx.Client) -> None:
+    assert "1,200" in logged_in.get("/").text
+    page = logged_in.get("/alerts").text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;假货" in page
+    assert "<script>alert" not in page
+    assert "script-src" in logged_in.get("/").headers["content-security-policy"] or (
+        "default-src 'self'" in logged_in.get("/").headers["content-security-policy"]
+    )
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_both_languages(logged_in: httpx.Client, language: str) -> None:
+    answer = logged_in.post("/language", data={"language": language, "csrf": token(logged_in), "back": "/clips"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/clips")
+    assert TEXTS["clips"][LANGUAGES.index(language)] in logged_in.get("/clips").text
+
+
+def test_a_wrong_password_is_refused_and_guessing_is_braked(client: httpx.Client, now: list[int]) -> None:
+    for _ in range(TRIES):
+        assert client.post("/login", data={"password": "guess"}).status_code == 403
+    assert client.post("/login", data={"password": PASSWORD}).status_code == 403, "even the right one, for a minute"
+    now[0] += TRIES_WINDOW_MS + 1
+    assert client.post("/login", data={"password": PASSWORD}).status_code == 303
+
+
+def test_a_session_ends(logged_in: httpx.Client, now: list[int]) -> None:
+    assert logged_in.get("/").status_code == 200
+    now[0] += 13 * 3_600_000
+    assert logged_in.get("/").status_code == 303
+
+
+def test_logout(logged_in: httpx.Client) -> None:
+    cookie = logged_in.cookies["livetide_session"]
+    assert logged_in.post("/logout", data={"csrf": token(logged_in)}).status_code == 303
+    logged_in.cookies.set("livetide_session", cookie)
+    assert logged_in.get("/").status_code == 303
+
+
+def test_an_alert_is_changed_only_by_this_consoles_form(logged_in: httpx.Client, said: list[tuple[str, str]]) -> None:
+    change = {"id": ALERT["id"], "state": "acknowledged"}
+    assert logged_in.post("/alerts", data=change).status_code == 403
+    assert logged_in.post("/alerts", data=change | {"csrf": "forged"}).status_code == 403
+    assert said == []
+    assert logged_in.post("/alerts", data=change | {"csrf": token(logged_in)}).status_code == 303
+    assert said == [("alert:r:x:1", "acknowledged")]
+    assert logged_in.post("/alerts", data=change | {"csrf": token(logged_in), "id": "nobody"}).status_code == 404
+    assert logged_in.post("/alerts", data=change | {"csrf": token(logged_in), "state": "firing"}).status_code == 422
+
+
+def test_a_persons_word_takes_the_odd_revision() -> None:
+    alert = changed(ALERT, "acknowledged", "console", 5)
+    assert (alert.revision, alert.state, alert.by, alert.ingest_ts) == (9, "acknowledged", "console", 5)
+    assert changed(ALERT | {"revision": 9}, "resolved", "console", 6).revision == 9
+
+
+@pytest.mark.parametrize("back", ["https://elsewhere.example", "//elsewhere.example", "/\\elsewhere.example", "javascript:x"])
+def test_nobody_is_sent_elsewhere(client: httpx.Client, back: str) -> None:
+    assert client.post("/login", data={"password": PASSWORD, "back": back}).headers["location"] == "/"
+
+
+def test_clips_play_by_id_and_in_pieces(logged_in: httpx.Client) -> None:
+    assert logged_in.get("/clips/clip:1/video").content == bytes(range(256))
+    piece = logged_in.get("/clips/clip:1/video", headers={"range": "bytes=10-19"})
+    assert (piece.status_code, piece.content) == (206, bytes(range(10, 20)))
+    assert logged_in.get("/clips/other/video").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["..%2fapp.py", "%2e%2e%2fapp.py", "nothing.css", "%2fetc%2fpasswd"])
+def test_no_file_outside_the_folder(logged_in: httpx.Client, name: str) -> None:
+    assert logged_in.get(f"/static/{name}").status_code in (404, 307)
+
+
+def test_a_catalogue_that_lies_reaches_no_other_file(logged_in: httpx.Client, store: Callable[..., Any]) -> None:
+    CLIP["path"] = "../secret"
+    try:
+        assert logged_in.get("/clips/clip:1/video").status_code == 404
+    finally:
+        CLIP["path"] = "r/one.mp4"
+
+
+def test_a_silent_store_is_said(logged_in: httpx.Client, store: Store) -> None:
+    store.away = True
+    page = logged_in.get("/")
+    assert page.status_code == 200
+    assert any(words in page.text for words in TEXTS["store_away"])
+    assert logged_in.get("/readyz", headers={"authorization": f"Bearer {KEY}"}).status_code == 503
+
+
+def test_a_huge_form_is_refused(client: httpx.Client) -> None:
+    assert client.post("/login", data={"password": "x" * 10_000}).status_code == 413
+
+
+def test_every_text_has_both_languages() -> None:
+    assert all(len(pair) == len(LANGUAGES) and all(pair) for pair in TEXTS.values())
