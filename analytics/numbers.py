@@ -1,7 +1,8 @@
 """Numbers, prices and discounts as they are said in Chinese, read out of a sentence of speech.
 
-九十九块九 is 99.90, 一百二 is 120, 两千三 is 2300, 九九 after 到手价 is 99. Chinese speech is full of numbers that are no prices (一块儿,
-身高一米六, 三号链接, 八折): a number counts as money by its unit (元, 块, 毛), or when a word such as 到手价 or 只要 stands before it.
+九十九块九 is 99.90, 一百二 is 120, 两千三 is 2300, 九九 after 到手价 is 99. Speech is full of numbers that are no prices
+(一块儿, 身高一米六, 三号链接, 八折): a number counts as money by its unit (元, 块, 毛), or when a word such as 到手价 or
+只要 stands before it.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ _LARGE = {"万": 10_000, "亿": 100_000_000}
 _HAN = "零〇一二两三四五六七八九十百千万幺"
 _NUMBER = rf"(?:\d[\d,]*(?:\.\d+)?[百千万]?|[{_HAN}]+(?:点[零〇一二三四五六七八九]+)?)"
 _DIGIT = r"[零〇一二两三四五六七八九\d]"
-_CONTEXT = r"(?:到手价?|价格?是?|现价|原价|特价|售价|卖价?|只要|只需要?|只卖|仅需|仅|才|今天是?|券后|福利价|活动价|直播价|减完|算下来|就)"
+_CONTEXT = (
+    r"(?:到手价?|价格?是?|现价|原价|特价|售价|卖价?|只要|只需要?|只卖|仅需|仅|才|今天是?|"
+    r"券后|福利价|活动价|直播价|减完|算下来|就)"
+)
 _BLOCKS = re.compile(
     rf"({_NUMBER})(?:块钱?|元|圆|圓|塊)(?:({_DIGIT})(?:[毛角]({_DIGIT})?分?|({_DIGIT}))?(?![{_HAN}\d个件号折]))?"
 )
 _DIMES = re.compile(rf"({_NUMBER})[毛角](?:({_DIGIT})分?)?(?!巾|衫|衣|毯|绒|刷|孔)")
 _METRES = re.compile(rf"{_CONTEXT}[^，。！？,.!?\d{_HAN}]{{0,4}}({_NUMBER})米(?![{_HAN}\d长宽高远深])")
-_BARE = re.compile(rf"{_CONTEXT}[^，。！？,.!?\d{_HAN}]{{0,2}}({_NUMBER})(?![\d{_HAN}]|[^，。！？,.!?啊哦了吧呢就啦 ]|$^)")
+_BARE = re.compile(rf"{_CONTEXT}[^，。！？,.!?\d{_HAN}]{{0,2}}({_NUMBER})(?=[，。！？,.!?啊哦了吧呢就啦 ]|$)")
 _TOGETHER = re.compile(r"一块(?:儿|来|去|看|买|抢|拍|玩|吃|聊|走|等|听|冲|给|把|送|发)")
 _OFF = re.compile(r"(?:打)?([一二两三四五六七八九]{1,2}|\d(?:\.\d|\d)?)折|(对折|半价)")
 
