@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import time
 
 import uvicorn
@@ -14,7 +15,7 @@ from livetide.settings import Settings, load_secrets
 from streams.gateway.app import GatewayConfig, create_app
 from streams.gateway.log import KafkaLog
 from streams.gateway.patience import PatientProtocol
-from streams.records import FatalError
+from streams.records import FatalError, RetryError
 from streams.topics import DANMAKU
 
 MOST_CONNECTIONS = 1000
@@ -33,7 +34,16 @@ def config_of(settings: Settings) -> GatewayConfig:
     )
 
 
-async def _serve(server: uvicorn.Server, log: KafkaLog) -> None:
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=512)
+    except OSError as error:
+        raise RetryError(
+            f"the gateway cannot listen on {host}:{port} ({error.strerror}): free the port or set LIVETIDE_GATEWAY_PORT"
+        ) from error
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket, log: KafkaLog) -> None:
     """Serve until a signal, or until the producer can never write again."""
 
     async def watch() -> None:
@@ -42,7 +52,7 @@ async def _serve(server: uvicorn.Server, log: KafkaLog) -> None:
 
     watching = asyncio.create_task(watch())
     try:
-        await server.serve()
+        await server.serve(sockets=[listener])
     finally:
         watching.cancel()
 
@@ -56,8 +66,6 @@ def run(settings: Settings) -> None:
     server = uvicorn.Server(
         uvicorn.Config(
             app,
-            host=settings.host,
-            port=settings.gateway_port,
             http=PatientProtocol,
             ws="none",
             lifespan="on",
@@ -74,9 +82,10 @@ def run(settings: Settings) -> None:
     # uvicorn raises the signal again once it has stopped; by then it means nothing any more
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: None)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(server, log))
+    runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    with _listen(settings.host, settings.gateway_port) as listener, runner:
+        runner.run(_serve(server, listener, log))
     if log.failure:
         raise FatalError(f"{log.failure}; start the gateway again")
     if not server.started:
-        raise FatalError(f"the gateway could not listen on {settings.host}:{settings.gateway_port}: is the port taken?")
+        raise FatalError("the gateway could not start; its log says why")

@@ -133,8 +133,7 @@ class KafkaLog:
             allow_auto_create_topics=False,
             queue_buffering_max_messages=max(100_000, 4 * most_records),
             queue_buffering_max_kbytes=max(1 << 18, 4 * most_bytes >> 10),
-            error_cb=self._error,
-        )
+        ) | {"error_cb": self._error}
         self._done: deque[tuple[Settled, int, KafkaError | None]] = deque()
         self._waking = False
         self._closing = threading.Event()

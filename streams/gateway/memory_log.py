@@ -30,6 +30,7 @@ class MemoryLog:
         self._waiting: deque[tuple[Appended, Settled]] = deque()
         self._held = False
         self._failing: LivetideError | None = None
+        self._failing_topic = ""
         self._scheduled = False
 
     async def open(self) -> None:
@@ -50,10 +51,11 @@ class MemoryLog:
         self._scheduled = False
         while self._waiting and not self._held:
             record, settled = self._waiting.popleft()
-            if self._failing is None:
+            error = self._failing if self._failing_topic in ("", record.topic) else None
+            if error is None:
                 self.records.append(record)
             self._queue.leave(len(record.value))
-            settled(self._failing)
+            settled(error)
 
     def hold(self) -> None:
         """Acknowledge nothing until :meth:`release`."""
@@ -64,9 +66,10 @@ class MemoryLog:
         self._held = False
         self._schedule()
 
-    def fail(self, error: LivetideError | None) -> None:
-        """Refuse every record that is not acknowledged yet, and those to come; None: accept again."""
+    def fail(self, error: LivetideError | None, topic: str = "") -> None:
+        """Refuse what is not acknowledged yet and what comes, of one topic or of all; None: accept again."""
         self._failing = error
+        self._failing_topic = topic
 
     @property
     def backlog(self) -> int:
@@ -85,6 +88,7 @@ class MemoryLog:
 
     async def close(self, within_s: float) -> None:
         await self._queue.empty(within_s)
-        self._failing = self._failing or RetryError("the log was closed")
+        if self._waiting:
+            self.fail(self._failing or RetryError("the log was closed"))
         self.release()
         self._settle()

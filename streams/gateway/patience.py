@@ -9,12 +9,14 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-HEADERS_S = 10.0
-
 
 class PatientProtocol(HttpToolsProtocol):
-    """HTTP by httptools; closes a connection whose next request has begun, or was never begun, for ``HEADERS_S`` seconds."""
+    """HTTP by httptools; closes a connection on which no request's headers were complete after ``headers_s`` seconds.
 
+    Between two requests uvicorn's own keep-alive limit counts.
+    """
+
+    headers_s = 10.0
     _impatience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the class above
@@ -36,7 +38,7 @@ class PatientProtocol(HttpToolsProtocol):
         if not waiting:
             self._calm()
         elif self._impatience is None and not self.transport.is_closing():
-            self._impatience = self.loop.call_later(HEADERS_S, self.transport.close)
+            self._impatience = self.loop.call_later(self.headers_s, self.transport.close)
 
     def _calm(self) -> None:
         if self._impatience is not None:

@@ -40,13 +40,22 @@ class Skews:
                 self._sources.popitem(last=False)
         else:
             self._sources.move_to_end((room, source))
-        known.samples.append(newest_ts - now_ms)
+        sample = newest_ts - now_ms
+        if known.shift and self._fine(sample) and not self._fits(sample + known.shift):
+            known.samples.clear()  # right as it is, and wrong when moved: the clock was set right
+        known.samples.append(sample)
         # of an even number the upper one: its event was delayed less
         offset = sorted(known.samples)[len(known.samples) // 2]
-        if known.shift and -self.behind_ms // 2 <= offset + known.shift <= self.ahead_ms:
-            return known.shift
-        known.shift = 0 if -self.behind_ms <= offset <= self.ahead_ms else -offset
+        if not known.shift or not self._fits(offset + known.shift):
+            known.shift = 0 if self._fine(offset) else -offset
         return known.shift
+
+    def _fine(self, off_ms: int) -> bool:
+        return -self.behind_ms <= off_ms <= self.ahead_ms
+
+    def _fits(self, off_ms: int) -> bool:
+        """Narrower than what is fine without moving, so that a source at the limit does not go back and forth."""
+        return -self.behind_ms // 2 <= off_ms <= self.ahead_ms
 
     def place(self, ts: int, shift: int, now_ms: int) -> int:
         """When an event happened by our clock: moved by its source's shift, and never in the future."""
