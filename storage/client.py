@@ -7,7 +7,6 @@ FatalError   the store answered and refused: trying again would be refused again
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -19,7 +18,7 @@ from streams.records import FatalError, RetryError
 
 # Codes after which the same statement may succeed: time-outs, memory and disk, too many of something, replicas and keepers.
 PASSING: Final = frozenset(
-    {3, 32, 95, 96, 99, 101, 159, 160, 164, 201, 202, 203, 207, 209, 210, 225, 236, 241, 242, 243, 244, 252, 253, 254, 279, 285, 286, 290,
+    {3, 32, 95, 96, 99, 159, 160, 201, 202, 203, 207, 209, 210, 225, 236, 241, 242, 243, 244, 252, 253, 254, 279, 285, 286, 290,
      319, 341, 364, 394, 415, 416, 425, 439, 473, 574, 594, 665, 667, 677, 689, 698, 700, 999, 1000, 1002}
 )  # fmt: skip
 
@@ -75,8 +74,9 @@ class StoreClient:
         return rows if isinstance(rows, list) else []
 
     def dicts(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-        """Rows of a statement, each by the names of its columns."""
-        rows, columns = self._guarded(lambda: self._client.execute(sql, parameters, with_column_types=True), sql)
+        """Rows of a query by the names of its columns."""
+        answer = self._guarded(lambda: self._client.execute(sql, parameters, with_column_types=True), sql)
+        rows, columns = answer if isinstance(answer, tuple) else ([], [])
         names = [name for name, _ in columns]
         return [dict(zip(names, row, strict=True)) for row in rows]
 
@@ -105,14 +105,7 @@ class StoreClient:
             text = str(error).split("Stack trace:")[0].strip().replace("\n", " ")
             kind = RetryError if error.code in PASSING else FatalError
             raise kind(f"the store at {self.address} refused {what[:80]!r}: {text[:600]}") from error
-        except (
-            errors.NetworkError,
-            errors.SocketTimeoutError,
-            errors.PartiallyConsumedQueryError,
-            EOFError,
-            OSError,
-            socket.timeout,
-        ) as error:
+        except (errors.NetworkError, errors.SocketTimeoutError, errors.PartiallyConsumedQueryError, EOFError, OSError) as error:
             self._client.disconnect()
             raise RetryError(
                 f"the store at {self.address} does not answer: {str(error)[:200] or type(error).__name__}"

@@ -33,7 +33,8 @@ IGNORED: Final = frozenset(
         "session_id", "session_timeout", "session_check", "wait_end_of_query", "send_progress_in_http_headers",
         "http_headers_progress_interval_ms", "enable_http_compression", "http_zlib_compression_level", "buffer_size",
         "cast_string_to_dynamic_use_inference", "date_time_input_format", "insert_block_size", "max_insert_block_size", "role",
-        "allow_experimental_json_type", "log_queries", "log_comment", "readonly", "connect_timeout", "stream_like_engine_allow_direct_select",
+        "allow_experimental_json_type", "log_queries", "log_comment", "readonly", "connect_timeout",
+        "stream_like_engine_allow_direct_select",
         "http_receive_timeout", "http_send_timeout", "receive_timeout", "send_timeout", "network_compression_method",
         "http_response_buffer_size", "send_logs_level", "log_formatted_queries",
     }

@@ -27,7 +27,7 @@ BLOCK_LIMIT: Final = 1 << 29
 NO_INFO: Final = b"\x01\x00\x02\xff\xff\xff\xff\x00"  # block info: no overflows, bucket -1
 
 
-class Unknown(ProtocolError):  # noqa: N818 - it names a state of knowledge
+class Unknown(ProtocolError):
     """A type whose layout is not known here."""
 
 

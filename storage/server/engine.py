@@ -7,10 +7,11 @@ Only one process may hold the directory.
 
 from __future__ import annotations
 
+import importlib
 import json
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,7 +114,7 @@ class Run:
         return list(zip(*map(json.loads, header), strict=True)) if len(header) == 2 else []
 
     def insert(self, head: str, source: Iterator[bytes], input_format: str) -> Written:
-        """Write data of ``input_format`` that come in pieces; all or nothing within a block. A failing source writes nothing."""
+        """Write data of ``input_format`` that come in pieces; all or nothing within a block. A failing source cancels."""
         inserter = self._connection.send_insert(head, input_format)
         try:
             for piece in source:
@@ -128,11 +129,11 @@ class Run:
 
 
 class Engine:
-    """The one holder of a store directory. Raises :class:`FatalError` when chDB is missing or the directory is held elsewhere."""
+    """The one holder of a store directory. Raises :class:`FatalError` when chDB is missing, or the directory held elsewhere."""
 
     def __init__(self, folder: Path, *, memory: int = 2_000_000_000, parallel: int = 12) -> None:
         try:
-            from chdb import _chdb
+            chdb: Any = importlib.import_module("chdb")._chdb
         except ImportError as error:
             raise FatalError("the embedded store needs the chdb package: install livetide[embedded]") from error
         if any(char in str(folder) for char in "?&%#"):
@@ -140,7 +141,7 @@ class Engine:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         config = folder / "server.xml"
         config.write_text(CONFIG.format(memory=memory, nowhere=folder / "nowhere"))
-        self._connect = lambda: _chdb.connect(f"{folder}?config-file={config}")
+        self._connect: Callable[[], Any] = lambda: chdb.connect(f"{folder}?config-file={config}")
         self._slots = threading.BoundedSemaphore(parallel)
         try:
             self._keeper = self._connect()  # held for ever: the last connection that closes would shut the engine down

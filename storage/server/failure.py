@@ -10,7 +10,7 @@ _NESTED: Final = re.compile(r"^Code: \d+\. DB::Exception: ")
 _VERSION: Final = re.compile(r" \(version [\d.]+\)\.?$")
 
 
-class StoreFailure(Exception):  # noqa: N818 - the name says what the other side is told
+class StoreFailure(Exception):
     """A statement that failed, or was refused, for a reason that the client is told."""
 
     def __init__(self, code: int, message: str, name: str = "") -> None:

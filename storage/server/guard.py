@@ -16,8 +16,8 @@ from typing import Any, Final
 from storage.server.failure import StoreFailure
 
 HARMLESS_TABLE_FUNCTIONS: Final = frozenset(
-    {"numbers", "numbers_mt", "zeros", "zeros_mt", "values", "generateseries", "generate_series", "generaterandom", "view", "primes",
-     "format", "null"}
+    {"numbers", "numbers_mt", "zeros", "zeros_mt", "values", "generateseries", "generate_series", "generaterandom", "view",
+     "primes", "format", "null"}
 )  # fmt: skip
 REFUSED_FUNCTIONS: Final = re.compile(
     r"file|filesystem\w*|hascolumnintable\w*|joinget\w*|dict\w*|region\w*|catboost\w*|ai[a-z]+|reversednsquery|showcertificate|"
@@ -26,15 +26,16 @@ REFUSED_FUNCTIONS: Final = re.compile(
     r"detect(?:language|charset|tonality|programming)\w*|evalmlmethod|modelevaluate|connectionid|file\w*"
 )
 READABLE_SYSTEM: Final = frozenset(
-    {"one", "numbers", "numbers_mt", "zeros", "zeros_mt", "tables", "columns", "databases", "functions", "settings", "data_type_families",
-     "parts", "parts_columns", "merges", "mutations", "formats", "collations", "table_engines", "table_functions", "keywords",
-     "time_zones", "aggregate_function_combinators", "data_skipping_indices", "projections", "constraints", "contributors", "processes",
-     "build_options", "completions", "macros", "clusters", "dictionaries", "metrics", "events", "asynchronous_metrics", "codecs"}
+    {"one", "numbers", "numbers_mt", "zeros", "zeros_mt", "tables", "columns", "databases", "functions", "settings",
+     "data_type_families", "parts", "parts_columns", "merges", "mutations", "formats", "collations", "table_engines",
+     "table_functions", "keywords", "time_zones", "aggregate_function_combinators", "data_skipping_indices", "projections",
+     "constraints", "contributors", "processes", "build_options", "completions", "macros", "clusters", "dictionaries",
+     "metrics", "events", "asynchronous_metrics", "codecs"}
 )  # fmt: skip
 READER_ROOTS: Final = (
-    "SelectWithUnionQuery", "SelectIntersectExceptQuery", "Explain", "ShowTables", "ShowColumns", "ShowFunctions", "ShowEngine", "ShowSetting",
-    "ShowIndexes", "DescribeQuery", "ExistsTableQuery", "ExistsViewQuery", "ExistsDatabaseQuery", "ShowCreateTableQuery",
-    "ShowCreateViewQuery", "ShowCreateDatabaseQuery", "ShowProcesslistQuery",
+    "SelectWithUnionQuery", "SelectIntersectExceptQuery", "Explain", "ShowTables", "ShowColumns", "ShowFunctions", "ShowEngine",
+    "ShowSetting", "ShowIndexes", "DescribeQuery", "ExistsTableQuery", "ExistsViewQuery", "ExistsDatabaseQuery",
+    "ShowCreateTableQuery", "ShowCreateViewQuery", "ShowCreateDatabaseQuery", "ShowProcesslistQuery",
 )  # fmt: skip
 WRITER_CONTROL: Final = ("Set", "UseQuery", "SYSTEM", "KillQueryQuery")
 OWN_DATABASES: Final = ("live", "system", "information_schema")

@@ -31,14 +31,15 @@ OWN_PARAMETERS: Final = frozenset(
     {"query", "user", "password", "database", "default_format", "query_id", "compress", "decompress", "session_id"}
 )
 STATUS: Final = {
-    516: 403, 497: 403, 164: 403, 194: 403, 60: 404, 81: 404, 47: 404, 62: 400, 115: 400, 53: 400, 36: 400, 159: 408, 202: 503, 241: 500,
-    243: 507, 394: 500, 101: 400,
+    516: 403, 497: 403, 164: 403, 194: 403, 60: 404, 81: 404, 47: 404, 62: 400, 115: 400, 53: 400, 36: 400, 73: 400, 101: 400,
+    159: 408, 202: 503, 243: 507,
 }  # fmt: skip
 CONTENT_TYPES: Final = {
     "TabSeparated": "text/tab-separated-values; charset=UTF-8", "TSV": "text/tab-separated-values; charset=UTF-8",
     "CSV": "text/csv; charset=UTF-8; header=absent", "JSON": "application/json; charset=UTF-8",
     "JSONEachRow": "application/x-ndjson; charset=UTF-8", "Native": "application/octet-stream",
-    "RowBinary": "application/octet-stream", "Arrow": "application/octet-stream", "ArrowStream": "application/vnd.apache.arrow.stream",
+    "RowBinary": "application/octet-stream", "Arrow": "application/octet-stream",
+    "ArrowStream": "application/vnd.apache.arrow.stream",
     "Parquet": "application/octet-stream",
 }  # fmt: skip
 
@@ -54,7 +55,7 @@ class HttpConnection(BaseHTTPRequestHandler):
     users: Users
     watch: Watch
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it so
+    def log_message(self, format: str, *args: Any) -> None:
         """Addresses may carry passwords: nothing of a request is logged."""
 
     def do_GET(self) -> None:
@@ -70,9 +71,7 @@ class HttpConnection(BaseHTTPRequestHandler):
         try:
             path, parameters = self._parameters()
             role = self._admit(parameters)
-            if path in ("/ping", "/replicas_status"):
-                self._plain(200, b"Ok.\n")
-            elif path == "/" and "query" not in parameters and read_only:
+            if path == "/ping" or (path == "/" and read_only and "query" not in parameters):
                 self._plain(200, b"Ok.\n")
             elif path == "/":
                 self._run(role, parameters, body, read_only=read_only)

@@ -35,7 +35,7 @@ class StoreServer:
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._slots = threading.BoundedSemaphore(CONNECTIONS)
-        self._stopping = False
+        self._stopping = threading.Event()
         self._engine = Engine(folder, memory=memory, parallel=parallel)
         self._watch = Watch()
         self._handler = type(
@@ -48,7 +48,7 @@ class StoreServer:
             threading.Thread(target=self._accept, args=(door, serve), name="door", daemon=True).start()
 
     def stop(self) -> None:
-        self._stopping = True
+        self._stopping.set()
         for door in self._sockets:
             with suppress(OSError):
                 door.shutdown(socket.SHUT_RDWR)
@@ -62,11 +62,11 @@ class StoreServer:
         self._engine.close()
 
     def _accept(self, door: socket.socket, serve: Any) -> None:
-        while not self._stopping:
+        while not self._stopping.is_set():
             try:
                 connection, _ = door.accept()
             except OSError:
-                if self._stopping:
+                if self._stopping.is_set():
                     return
                 continue
             if not self._slots.acquire(blocking=False):
@@ -94,7 +94,7 @@ class StoreServer:
         NativeConnection(connection, self._engine, self._users, self._watch).serve()
 
     def _serve_http(self, connection: socket.socket) -> None:
-        self._handler(connection, connection.getpeername(), None)  # type: ignore[arg-type] # it uses no server
+        self._handler(connection, connection.getpeername(), None)
 
 
 def _listen(host: str, port: int, what: str) -> socket.socket:
@@ -105,6 +105,6 @@ def _listen(host: str, port: int, what: str) -> socket.socket:
     except OSError as error:
         door.close()
         raise FatalError(
-            f"the store's {what} port {host}:{port} cannot be opened ({error.strerror}): stop what uses it, or choose another port"
+            f"the store's {what} port {host}:{port} cannot be opened ({error.strerror}): stop what uses it, or choose another"
         ) from error
     return door

@@ -1,8 +1,8 @@
 """ClickHouse's native protocol, the server's side of one connection.
 
-Revision 54429 is announced: the newest whose blocks are byte for byte the engine's ``Native`` format, so that blocks pass through
-in both directions. Clients of every later revision step down to it. What such a client can do here: select, insert in columns,
-settings, DDL, Ping, Cancel, LZ4. A statement has no session around it: ``SET`` and temporary tables end with it.
+Revision 54429 is announced: the newest whose blocks are byte for byte the engine's ``Native`` format, so that blocks pass
+through in both directions. Clients of every later revision step down to it. What such a client can do here: select, insert in
+columns, settings, DDL, Ping, Cancel, LZ4. A statement has no session around it: ``SET`` and temporary tables end with it.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class NativeConnection:
 
     def _read_query(self, role: Role) -> Statement:
         reader = self._reader
-        given_id = reader.string(HELLO_LIMIT)
+        reader.string(HELLO_LIMIT)  # the client's name for its query: here a KILL goes by an id of our own
         self._read_client_info()
         settings = {}
         while name := reader.string(HELLO_LIMIT):
@@ -112,9 +112,7 @@ class NativeConnection:
         reader.varint()  # stage: always complete
         self._compressed = bool(reader.varint())
         text = reader.string(QUERY_LIMIT)
-        statement = Statement(text, role, self._database, settings)
-        del given_id  # what a client calls its query names nothing here: a KILL by id goes by our own
-        return statement
+        return Statement(text, role, self._database, settings)
 
     def _read_client_info(self) -> None:
         reader = self._reader

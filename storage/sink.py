@@ -1,0 +1,382 @@
+"""The sink: from Kafka's topics to the store's tables, each record once.
+
+    consume → cut a batch at offsets → claim it in the ledger → insert its rows under a token that names it → commit the offset
+
+Whatever breaks between two of these steps, the same batch is sent again with the same cut and the same token, and the store,
+which remembers tokens, changes nothing that it has already: in the tables and in the views that they feed.
+While the store is away, partitions are paused and offsets stay where they are.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from storage.batches import RECENT, Batch, DeadShare, Message, Partition, Recent
+from storage.client import Address, StoreClient
+from storage.ledger import Claim, Ledger
+from storage.rows import TABLE_OF, TABLES
+from streams.kafka import Cluster
+from streams.records import DeadLetter, FatalError, Meter, RetryError, encode
+from streams.topics import DEADLETTER, partition_of
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+GROUP: Final = "livetide-sink"
+CONSUME: Final = 500
+Key = tuple[str, int]
+
+
+class _Moved(Exception):
+    """Partitions were given or taken while something waited: all that is not in the ledger is read again."""
+
+
+class _Stopped(Exception):
+    """The stop came while something waited."""
+
+
+class Sink:
+    """One sink process. ``store`` is a ``clickhouse://`` address whose schema is there; topics must exist.
+
+    ``flush_ms`` and ``flush_rows`` bound how long rows wait and how many; alerts do not wait. ``instance`` is a static member's
+    name: started again under it, the sink has its partitions back at once. :meth:`run` blocks until ``stop`` is set, writes out
+    what it holds, and returns; it raises :class:`FatalError` when going on would lose or double something, with everything that
+    is not in the store still in Kafka.
+    """
+
+    def __init__(
+        self, cluster: Cluster, store: str, *, meter: Meter, clock: Callable[[], int], group: str = GROUP, instance: str = "",
+        topics: Iterable[str] = tuple(TABLE_OF), flush_ms: int = 500, flush_rows: int = 10_000, dead_limit: float = 0.5,
+        session_ms: int = 10_000,
+    ) -> None:  # fmt: skip
+        self._cluster = cluster
+        self._client = StoreClient(Address.parse(store))
+        self._meter = meter
+        self._clock = clock
+        self._topics = list(topics)
+        self._flush_ms = flush_ms
+        self._flush_rows = flush_rows
+        self._dead_share = DeadShare(dead_limit)
+        self._owner = uuid.uuid4().hex
+        settings = {"group_instance_id": instance} if instance else {}
+        self._consumer = Consumer(
+            cluster.client(
+                group_id=group, enable_auto_commit=False, auto_offset_reset="earliest", session_timeout_ms=session_ms,
+                partition_assignment_strategy="range", queued_max_messages_kbytes=16_384, fetch_wait_max_ms=50,
+                fetch_error_backoff_ms=100, enable_partition_eof=False, **settings,
+            )
+        )  # fmt: skip
+        self._producer = Producer(cluster.producer(linger_ms=5))
+        self._partitions: dict[Key, Partition] = {}
+        self._unread: list[Key] = []
+        self._generation = 0
+        self._ledger: Ledger | None = None
+        self._log_id = ""
+        self._cycle = 0
+        self._oldest: int | None = None
+        self._buffered = 0
+        self._stop = threading.Event()
+        self._ready = False
+        self._trouble = "waits for its partitions"
+
+    def ready(self) -> str | None:
+        """None when rows flow, else the reason why not."""
+        return None if self._ready else self._trouble
+
+    def run(self, stop: threading.Event) -> None:
+        """Read, write, commit, until ``stop`` is set."""
+        self._stop = stop
+        try:
+            with suppress(_Moved):
+                self._log_id = self._find_log()
+            self._ledger = Ledger(self._client, self._log_id, self._owner)
+            self._consumer.subscribe(self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
+            while not stop.is_set():
+                with suppress(_Moved, _Stopped):
+                    self._turn()
+            self._last_turn()
+        finally:
+            self._ready = False
+            self._consumer.close()
+            self._client.close()
+
+    # ── Turns ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _turn(self) -> None:
+        if self._unread:
+            self._recover()
+        urgent = False
+        for message in self._consumer.consume(CONSUME, 0.05):
+            urgent |= self._take(message)
+        self._notice_gaps()
+        now = self._clock()
+        if (
+            urgent
+            or self._buffered >= self._flush_rows
+            or (self._oldest is not None and now - self._oldest >= self._flush_ms)
+            or any(partition.due for partition in self._partitions.values())
+        ):
+            self._flush()
+
+    def _last_turn(self) -> None:
+        """On the way out: what is held goes to the store if that is quick; if not, it is still in Kafka."""
+        try:
+            if not self._unread:
+                self._flush()
+        except (_Moved, _Stopped):
+            log.info("stopped with rows not yet in the store; they are read again at the next start")
+
+    def _take(self, message: Any) -> bool:
+        """One message of the consumer; whether its rows should not wait."""
+        error = message.error()
+        if error is not None:
+            self._consumer_error(error)
+            return False
+        partition = self._partitions.get((message.topic(), message.partition()))
+        if partition is None:
+            return False  # taken away meanwhile
+        rows = len(partition.batch.rows) if partition.batch else 0
+        partition.take(Message(message.offset(), message.key() or b"", message.value(), message.headers()), self._clock)
+        self._buffered += (len(partition.batch.rows) if partition.batch else 0) - rows
+        if self._oldest is None:
+            self._oldest = self._clock()
+        return partition.table.urgent
+
+    def _consumer_error(self, error: Any) -> None:
+        if error.fatal() or error.code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED):
+            raise FatalError(f"Kafka at {self._cluster.servers} refuses the sink: {error.str()}")
+        if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            raise FatalError(f"a topic is missing at {self._cluster.servers}: {error.str()}; make the topics first")
+        self._trouble = f"Kafka at {self._cluster.servers}: {error.str()}"
+        log.warning("consumer: %s", error.str())
+
+    def _notice_gaps(self) -> None:
+        """A batch that is sent again may have lost its last records to compaction: its end has passed when reading has."""
+        waiting = [(key, p) for key, p in self._partitions.items() if p.waits_for is not None and not p.due]
+        if not waiting:
+            return
+        for place in self._consumer.position([TopicPartition(*key) for key, _ in waiting]):
+            partition = self._partitions[place.topic, place.partition]
+            if partition.waits_for is not None and place.offset > partition.waits_for:
+                partition.position = partition.waits_for
+
+    # ── Writing ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _flush(self) -> None:
+        batches = [
+            (partition, batch) for partition in self._partitions.values() if _closable(partition) and (batch := partition.cut())
+        ]
+        self._oldest, self._buffered = None, 0
+        if batches:
+            for _, batch in batches:
+                self._dead_share.count(batch)
+            self._claim(batches)
+            for partition, batch in batches:
+                self._insert(partition, batch)
+            self._bury([letter for _, batch in batches for letter in batch.dead])
+            self._commit([(partition, batch) for partition, batch in batches])
+        for partition in self._partitions.values():
+            for message in partition.held():
+                partition.take(message, self._clock)
+                self._buffered += 1
+                self._oldest = self._oldest or self._clock()
+
+    def _claim(self, batches: list[tuple[Partition, Batch]]) -> None:
+        self._cycle += 1
+        claims = [
+            Claim(
+                partition.table.topic.name, partition.number, batch.first, batch.last, batch.before, dict(partition.sequences)
+            )
+            for partition, batch in batches
+            if batch.rows and not batch.resend
+        ]
+        ledger, token = self._ledger, str(self._cycle)
+        assert ledger is not None
+        self._patiently(lambda: ledger.claim(claims, token))
+
+    def _insert(self, partition: Partition, batch: Batch) -> None:
+        table = partition.table
+        if batch.rows:
+            token = f"{table.name}:{self._log_id}:{table.topic.name}:{partition.number}:{batch.first}-{batch.last}"
+            started = time.perf_counter()
+            # Columns are made anew for each try: the driver converts them in place.
+            self._patiently(
+                lambda: self._client.insert(
+                    f"live.{table.name}", table.columns, [list(c) for c in zip(*batch.rows, strict=True)], token=token
+                )
+            )
+            self._meter.observe("sink_insert_seconds", time.perf_counter() - started, table=table.name)
+            self._meter.count("sink_rows", len(batch.rows), table=table.name)
+        if batch.repeats:
+            self._meter.count("sink_repeats", batch.repeats, topic=table.topic.name)
+
+    def _bury(self, letters: list[DeadLetter]) -> None:
+        """Dead letters are in Kafka before their offsets are committed. One about the dead-letter topic is only counted."""
+        failures: list[str] = []
+
+        def delivered(error: Any, _message: Any) -> None:
+            if error is not None:
+                failures.append(str(error))
+
+        for letter in letters:
+            self._meter.count("deadletters", stage=letter.stage)
+            log.warning("%s/%s offset %s: %s", letter.topic, letter.partition, letter.offset, letter.reason[:300])
+            if letter.topic == DEADLETTER.name:
+                continue
+            self._producer.produce(
+                DEADLETTER.name, encode(letter), letter.topic.encode(), partition_of(letter.topic, self._cluster.partitions),
+                on_delivery=delivered,
+            )  # fmt: skip
+        if letters and (self._producer.flush(60) or failures):
+            raise FatalError(
+                f"dead letters could not be written to {DEADLETTER.name}: {failures[:1] or 'no answer for a minute'}"
+            )
+
+    def _commit(self, batches: list[tuple[Partition, Batch]]) -> None:
+        offsets = [TopicPartition(p.table.topic.name, p.number, batch.last + 1) for p, batch in batches]
+        try:
+            self._consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            # The ledger has the batch: whoever reads on from here sends it once more, and the store changes nothing.
+            log.info("offsets not committed: %s", error)
+        for place in offsets:
+            low_high = self._consumer.get_watermark_offsets(TopicPartition(place.topic, place.partition), cached=True)
+            if low_high and low_high[1] >= 0:
+                self._meter.gauge(
+                    "sink_lag", max(0, low_high[1] - place.offset), topic=place.topic, partition=str(place.partition)
+                )
+
+    def _patiently(self, work: Callable[[], T]) -> T:
+        """Try until the store takes it. Partitions are paused meanwhile, and the group is kept by polling."""
+        generation, wait, paused = self._generation, 0.1, False
+        while True:
+            try:
+                result = work()
+            except RetryError as error:
+                self._ready, self._trouble = False, str(error)
+                log.warning("%s; again in %.1f s", error, wait)
+            else:
+                if paused:
+                    self._consumer.resume(self._consumer.assignment())
+                self._ready = True
+                return result
+            if self._stop.is_set():
+                raise _Stopped
+            if not paused:
+                self._consumer.pause(self._consumer.assignment())
+                paused = True
+            self._stop.wait(wait)
+            wait = min(wait * 2, 5.0)
+            message = self._consumer.poll(0)  # keeps the membership alive, and learns of partitions given and taken
+            if message is not None and message.error() is None:
+                raise FatalError(f"{message.topic()}/{message.partition()} gave a record although it was paused")
+            if generation != self._generation:
+                raise _Moved
+
+    # ── Partitions that come and go ──────────────────────────────────────────────────────────────────────────────────
+
+    def _assigned(self, consumer: Any, places: list[Any]) -> None:
+        self._forget()
+        consumer.assign(places)
+        consumer.pause(places)
+        self._unread = [(place.topic, place.partition) for place in places]
+
+    def _revoked(self, _consumer: Any, _places: list[Any]) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        self._generation += 1
+        self._partitions = {}
+        self._unread = []
+        self._oldest, self._buffered = None, 0
+        self._ready, self._trouble = False, "waits for its partitions"
+
+    def _recover(self) -> None:
+        """Find where each partition goes on: behind its newest batch, or with that batch when Kafka does not say it is done."""
+        keys = list(self._unread)
+        ledger = self._ledger
+        assert ledger is not None
+        newest = self._patiently(lambda: ledger.newest(keys))
+        committed = {
+            (place.topic, place.partition): place.offset
+            for place in self._ask(lambda: self._consumer.committed([TopicPartition(*key) for key in keys], timeout=10))
+        }
+        starts = []
+        for key in keys:
+            partition, start = self._start(key, newest.get(key), committed.get(key, -1))
+            self._partitions[key] = partition
+            starts.append(TopicPartition(*key, start))
+        self._patiently(lambda: ledger.prune(keys))
+        self._unread = []
+        self._consumer.assign(starts)
+        self._consumer.resume(starts)
+        self._ready = True
+        log.info(
+            "reads %s partitions; %s batches are sent again",
+            len(keys),
+            sum(p.waits_for is not None for p in self._partitions.values()),
+        )
+
+    def _start(self, key: Key, newest: Claim | None, committed: int) -> tuple[Partition, int]:
+        table = TABLE_OF[key[0]]
+        low, high = self._ask(lambda: self._consumer.get_watermark_offsets(TopicPartition(*key), timeout=10))
+        if newest and newest.last >= high:
+            raise FatalError(
+                f"{key[0]}/{key[1]} ends at offset {high}, but the store has rows up to {newest.last}: the topic was made "
+                "anew. Give the sink an empty store, or the log that belongs to this one"
+            )
+        resend = newest if newest and committed <= newest.last else None
+        recent = Recent(self._patiently(lambda: self._recent_ids(table.name, key[1], resend)) if table.ids else ())
+        if resend and resend.first < low:
+            log.error("%s/%s: records %s to %s are gone from the log before they were sent again", *key, resend.first, low - 1)
+        start = resend.first if resend else max(committed, newest.last + 1 if newest else 0)
+        return Partition(table, key[1], newest.after if newest else {}, recent, resend), max(
+            start, low
+        ) if start > 0 else OFFSET_BEGINNING
+
+    def _recent_ids(self, table: str, partition: int, resend: Claim | None) -> list[str]:
+        """The ids of a partition's newest rows, oldest first: a day's at most, and none of the batch that is sent again."""
+        rows = self._client.execute(
+            f"SELECT id FROM (SELECT id, ingest_ts, log_offset FROM live.{table} WHERE log_partition = %(p)s "  # noqa: S608 - the name is ours; values are parameters
+            f"AND ingest_ts > (SELECT max(ingest_ts) FROM live.{table}) - INTERVAL 1 DAY "
+            "AND NOT (log_offset BETWEEN %(first)s AND %(last)s) ORDER BY ingest_ts DESC, log_offset DESC LIMIT %(n)s) "
+            "ORDER BY ingest_ts, log_offset",
+            {"p": partition, "first": resend.first if resend else 1, "last": resend.last if resend else 0, "n": RECENT},
+        )
+        return [row[0] for row in rows]
+
+    def _find_log(self) -> str:
+        found = str(self._ask(lambda: self._consumer.list_topics(timeout=10)).cluster_id or "")
+        if not found:
+            raise FatalError(
+                f"Kafka at {self._cluster.servers} names no cluster id: a broker of version 1.0 or later is needed"
+            )
+        return found
+
+    def _ask(self, question: Callable[[], T]) -> T:
+        """Ask Kafka until it answers."""
+        wait = 0.2
+        while True:
+            try:
+                return question()
+            except KafkaException as error:
+                self._ready, self._trouble = False, f"Kafka at {self._cluster.servers} does not answer: {error}"
+                log.warning("%s", self._trouble)
+            if self._stop.wait(wait):
+                raise _Moved
+            wait = min(wait * 2, 5.0)
+
+
+def _closable(partition: Partition) -> bool:
+    """A batch that is sent again must reach its end first; any other can be cut anywhere."""
+    return partition.due if partition.waits_for is not None else partition.batch is not None
+
+
+__all__ = ["GROUP", "TABLES", "Sink"]
