@@ -111,7 +111,8 @@ class Queries:
         """Clips, finished and failed."""
         return self._rows(
             f"""
-            SELECT id, room_id, ts, title, status, duration_ms, reason FROM clips {_where(room)} ORDER BY ts DESC LIMIT {LIMIT}
+            SELECT id, room_id, ts, title, status, duration_ms, reason, path FROM clips {_where(room)}
+            ORDER BY ts DESC LIMIT {LIMIT}
             """,  # noqa: S608 - our own constants
             {"room": room},
         )

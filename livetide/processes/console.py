@@ -7,19 +7,18 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 import uvicorn
 
 from livetide.console.app import Console
 from livetide.console.queries import Queries
 from livetide.console.sessions import Sessions
 from livetide.metrics import PrometheusMeter
+from livetide.opinions import changed
 from livetide.processes.duty import clock
 from livetide.reading import StoreRows, reader_url
 from livetide.settings import Settings, load_secrets
 from livetide.stack.state import load, statuses
 from streams.publisher import Publisher
-from streams.records import Alert
 
 
 def run(settings: Settings) -> None:
@@ -65,19 +64,6 @@ class _Server(uvicorn.Server):
         yield
 
 
-def changed(row: dict[str, Any], state: str, by: str, now_ms: int) -> Alert:
-    """The alert of ``row`` in its new state.
-
-    The opinion agent's revisions of an alert are even; a person's word takes the odd one above the newest, so that the two
-    never say different things under the same id and revision.
-    """
-    fields = {name: row[name] for name in ("id", "topic", "level", "score", "share", "baseline", "messages", "users", "note")}
-    fields |= {name: list(row[name]) for name in ("examples", "words")}
-    fields |= {name: _ms(row[column]) for name, column in (("started_ts", "started_ts"), ("evidence_ts", "evidence_ts"))}
-    fields |= {"room": row["room_id"], "event_ts": _ms(row["ts"]), "ingest_ts": now_ms, "state": state, "by": by}
-    return msgspec.convert(fields | {"revision": row["revision"] | 1}, Alert)
-
-
 def health(settings: Settings) -> dict[str, Any]:
     """How the processes stand, for the health page."""
     import psutil
@@ -96,7 +82,3 @@ def health(settings: Settings) -> dict[str, Any]:
             {"name": status.name, "state": told, "ok": ok, "uptime_s": uptime, "restarts": status.restarts, "memory_mb": memory}
         )
     return {"processes": shown if state else [], "lag": {}}
-
-
-def _ms(when: Any) -> int:
-    return round(float(when.timestamp()) * 1000)

@@ -19,8 +19,8 @@ from livetide.console.queries import Queries
 from livetide.console.sessions import TRIES, TRIES_WINDOW_MS, Sessions
 from livetide.console.texts import LANGUAGES, TEXTS
 from livetide.metrics import PrometheusMeter
-from livetide.processes.console import changed
-from streams.records import RetryError
+from livetide.opinions import changed
+from streams.records import InvalidError, RetryError
 
 PASSWORD = "a password of the tests"
 KEY = "an operator key of the tests"
@@ -102,7 +102,7 @@ def console(store: Store, said: list[tuple[str, str]], now: list[int], tmp_path:
         Sessions(PASSWORD, lambda: now[0]),
         clips=tmp_path / "clips",
         speech=tmp_path / "speech",
-        set_alert=lambda row, state, by: said.append((row["id"], state)),
+        set_alert=lambda row, state, by: said.append((changed(row, state, by, 5).id, state)),
         health=lambda: {"processes": [], "lag": {}},
         operator_key=KEY,
         meter=PrometheusMeter(),
@@ -234,7 +234,10 @@ def test_an_alert_is_changed_only_by_this_consoles_form(logged_in: httpx.Client,
 def test_a_persons_word_takes_the_odd_revision() -> None:
     alert = changed(ALERT, "acknowledged", "console", 5)
     assert (alert.revision, alert.state, alert.by, alert.ingest_ts) == (9, "acknowledged", "console", 5)
-    assert changed(ALERT | {"revision": 9}, "resolved", "console", 6).revision == 9
+    again = changed(ALERT | {"revision": 9, "state": "acknowledged"}, "resolved", "console", 6)
+    assert again.revision == 11, "above the person's own, and odd again"
+    with pytest.raises(InvalidError, match="resolved already"):
+        changed(ALERT | {"state": "resolved"}, "silenced", "console", 7)
 
 
 @pytest.mark.parametrize("back", ["https://elsewhere.example", "//elsewhere.example", "/\\elsewhere.example", "javascript:x"])

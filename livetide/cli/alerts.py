@@ -1,0 +1,81 @@
+"""``livetide alerts``: what rises in the rooms, and a person's word on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from livetide.settings import Settings
+
+app = typer.Typer(help="Opinion alerts: list, ack, resolve, silence.", add_completion=False, no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(help="The alert's id, as `livetide alerts list` shows it.")]
+COLUMNS = ("since", "room_id", "level", "topic", "state", "share", "users", "id")
+
+
+def _settings() -> Settings:
+    from livetide.stack.state import connected
+
+    return connected()
+
+
+@app.command("list")
+def list_alerts(
+    room: Annotated[str, typer.Option(help="Of this room only.")] = "",
+    firing: Annotated[bool, typer.Option("--firing", help="Only those that fire now.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Alerts as they stand, the newest first."""
+    from livetide.cli.output import show
+    from livetide.console.queries import Queries
+    from livetide.reading import StoreRows, reader_url
+
+    rows = Queries(StoreRows(reader_url(_settings()))).alerts(room)
+    shown = [
+        row | {"since": row["started_ts"].isoformat(timespec="seconds")}
+        for row in rows
+        if not firing or row["state"] == "firing"
+    ]
+    for row in shown:
+        del row["started_ts"]
+    show(shown, COLUMNS, as_json=as_json)
+
+
+@app.command()
+def ack(identity: Id) -> None:
+    """Acknowledge: somebody is on it."""
+    _change(identity, "acknowledged")
+
+
+@app.command()
+def resolve(identity: Id) -> None:
+    """Resolve: it is over."""
+    _change(identity, "resolved")
+
+
+@app.command()
+def silence(identity: Id) -> None:
+    """Silence: it is known and not worth a call."""
+    _change(identity, "silenced")
+
+
+def _change(identity: str, state: str) -> None:
+    import getpass
+    import time
+
+    from livetide.console.queries import Queries
+    from livetide.opinions import changed
+    from livetide.reading import StoreRows, reader_url
+    from streams.publisher import Publisher
+    from streams.records import InvalidError
+
+    settings = _settings()
+    row: dict[str, Any] | None = Queries(StoreRows(reader_url(settings))).alert(identity)
+    if row is None:
+        raise InvalidError(f"there is no alert {identity!r}: `livetide alerts list` shows them all")
+    publisher = Publisher(settings.cluster())
+    publisher.send(changed(row, state, getpass.getuser(), time.time_ns() // 1_000_000))
+    publisher.flush()
+    typer.echo(f"{identity} is {state}")
