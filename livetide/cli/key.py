@@ -11,6 +11,7 @@ def key(
 ) -> None:
     """Print the bearer key of a room, and the secret with which its webhooks are signed (Standard Webhooks)."""
     import json
+    from urllib.parse import quote
 
     from livetide.settings import Settings, load_secrets
     from livetide.stack.state import connected
@@ -20,7 +21,7 @@ def key(
     master = load_secrets(settings.data)["master"]
     found = {
         "room": room,
-        "url": f"http://{settings.host}:{settings.gateway_port}/v1/rooms/{room}/events",
+        "url": f"http://{settings.host}:{settings.gateway_port}/v1/rooms/{quote(room, safe='')}/events",
         "bearer_key": bearer_key(master, room),
         "webhook_secret": webhook_secret(master, room),
     }
