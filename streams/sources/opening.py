@@ -25,7 +25,7 @@ UNDERSTOOD = (
     "sim:SEED",
 )
 
-_MEDIA_URL = re.compile(r"(?:rtmps?|rtsp|srt|udp|https?)://", re.IGNORECASE)
+MEDIA_URL = re.compile(r"(?:rtmps?|rtsp|srt|udp|https?)://", re.IGNORECASE)
 _OTHERS = (
     (b"PK\x03\x04", "a ZIP archive or an Excel workbook; unpack it, or save the sheet as CSV"),
     (b"BZh", "bzip2; unpack it first"),
@@ -49,7 +49,7 @@ def open_source(uri: str, *, start_ms: int | None = None, zone: str = sales_csv.
         from streams.sources.simulator import open_simulation
 
         return open_simulation(_seed(uri), **media)
-    if _MEDIA_URL.match(uri):
+    if MEDIA_URL.match(uri):
         return _open_media(uri, start_ms, media)
     path = Path(uri.removeprefix("file://"))
     head = files.head(path)

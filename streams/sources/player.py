@@ -118,7 +118,7 @@ class Player:
             wait = (at - self._now()) / self._speed / 1000
             if wait <= 0:
                 break
-            await pause(min(wait, TICK_S), self._sleep, self._stop)
+            await pause(min(max(wait, 0.001), TICK_S), self._sleep, self._stop)
             await self._publish(min(self._now(), at))
             self._on_progress(self.progress)
         return not self._stop.is_set()

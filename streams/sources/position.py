@@ -10,11 +10,12 @@ import msgspec
 
 from streams.records import InvalidError
 
-SAMPLE = 1 << 16
+SAMPLE = 1 << 12
 
 
 class Position(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """``played`` events of ``uri`` are answered for by the gateway, in ``room`` under ``source``, shifted by ``shift_ms``.
+    """``played`` events of ``uri`` are answered for by the gateway, in ``room`` under ``source``, shifted by ``shift_ms``. A
+    simulation began at ``base_ts``.
 
     ``print`` is the recording's fingerprint: another file under the same name is not gone on with.
     """
@@ -25,6 +26,7 @@ class Position(msgspec.Struct, kw_only=True, omit_defaults=True):
     print: str
     played: int = 0
     shift_ms: int = 0
+    base_ts: int = 0
     finished: bool = False
 
 
@@ -35,13 +37,12 @@ def position_path(folder: Path, uri: str, room: str) -> Path:
 
 
 def fingerprint(uri: str) -> str:
-    """What tells one recording from another: a hash of the first bytes. A file that has grown since has the same one."""
+    """What tells one recording from another: a hash of its first bytes, which stay the same while it grows."""
     path = Path(uri)
     if not path.is_file():
         return uri
     with path.open("rb") as file:
-        # less than a page differs between a file and the same file grown, never its beginning
-        return hashlib.blake2b(file.read(min(SAMPLE, 4096)), digest_size=16).hexdigest()
+        return hashlib.blake2b(file.read(SAMPLE), digest_size=16).hexdigest()
 
 
 def save(path: Path, position: Position) -> None:
@@ -55,7 +56,7 @@ def save(path: Path, position: Position) -> None:
     part.replace(path)
 
 
-def load(path: Path, uri: str, room: str) -> Position | None:
+def load(path: Path, print: str) -> Position | None:
     """The saved position, or None if there is none. Raises ``InvalidError`` if it is unreadable or of another recording."""
     try:
         position = msgspec.json.decode(path.read_bytes(), type=Position)
@@ -63,6 +64,8 @@ def load(path: Path, uri: str, room: str) -> Position | None:
         return None
     except (msgspec.DecodeError, OSError) as error:
         raise InvalidError(f"{path} holds no position that can be read ({error}); play without --resume") from error
-    if position.room != room or position.print != fingerprint(uri):
-        raise InvalidError(f"{uri} is another recording than the one whose position is kept in {path}; play without --resume")
+    if position.print != print:
+        raise InvalidError(
+            f"{position.uri} has changed since its position was kept, or is played with other options; play without --resume"
+        )
     return position

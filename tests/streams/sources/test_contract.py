@@ -16,9 +16,9 @@ FILES = sorted(path.name for path in (Path(__file__).parent / "samples").iterdir
 
 @pytest.mark.parametrize("file", FILES)
 def test_every_dialect(samples: Path, file: str) -> None:
-    options = {"start_ms": T} if file == "danmaku_factory.xml" else {}
+    start_ms = T if file == "danmaku_factory.xml" else None
     kinds = {"sale"} if file.startswith("sales") else None if file == "events.jsonl" else {"chat"}
-    assert check_source(partial(open_source, str(samples / file), **options), kinds=kinds)
+    assert check_source(partial(open_source, str(samples / file), start_ms=start_ms), kinds=kinds)
 
 
 def test_the_simulator() -> None:
