@@ -18,6 +18,7 @@ from zlib import crc32
 
 import msgspec
 
+from analytics.clock import RoomClock
 from streams.records import UnderstoodChat
 
 SECOND = 1_000
@@ -75,27 +76,25 @@ class Score(msgspec.Struct, frozen=True):
 class Traffic(msgspec.Struct, array_like=True):
     """All messages of a room: its clock by event time, and how many messages came when."""
 
-    now: int
-    strays: int = 0
+    clock: RoomClock
     rolled: int = 0  # the last second that entered the normal
     normal: float = 0.0  # messages in the memory of the normal
     bins: dict[int, int] = {}
     copies: dict[int, dict[int, int]] = {}  # second → text → how often
 
-    def accept(self, ts: int) -> bool:
-        """Move the clock; False for a message too old to matter, or so far ahead that it must be a mistake.
+    @property
+    def now(self) -> int:
+        return self.clock.now
 
-        A clock follows the many: three messages in a row that are a minute ahead, or thirty that are a minute behind, move it.
-        """
-        if abs(ts - self.now) > 60 * SECOND:
-            self.strays += 1
-            if self.strays < (3 if ts > self.now else 30):
-                return False
-            self.now, self.rolled = ts, ts // SECOND - LAG_S
+    def accept(self, ts: int) -> bool:
+        """Move the clock; False for a message that is a stray, or too old to matter."""
+        moves = self.clock.moves
+        if not self.clock.accept(ts):
+            return False
+        if self.clock.moves > moves:
+            self.rolled = ts // SECOND - LAG_S
             self.bins.clear()
             self.copies.clear()
-        self.strays = 0
-        self.now = max(self.now, ts)
         return ts > self.now - MEMORY_MS
 
     def add(self, message: UnderstoodChat) -> None:

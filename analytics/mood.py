@@ -16,6 +16,7 @@ from zlib import crc32
 
 import msgspec
 
+from analytics.clock import RoomClock
 from analytics.emotion import excitement
 from analytics.state import dump_state, load_state
 from analytics.windows import HOUR, Fired, Hopping, Windows, tumbling
@@ -113,8 +114,10 @@ def _stable(excited: int) -> float:
 
 class _Room(msgspec.Struct, array_like=True):
     arrived: int
+    clock: RoomClock
     recent: list[tuple[int, int]]  # (end of second, excitement in it) over the span
     normals: list[_Normal]  # one a second that may still be told or corrected
+    strays: int = 0
 
 
 class MoodOperator:
@@ -122,7 +125,7 @@ class MoodOperator:
 
     ``bound_ms``: disorder waited for. ``allowed_ms``: how much later a message still corrects. ``forget_ms``: silence after
     which a room is forgotten. A mood's arousal and forecast use the room's normal as it was at that second, which later
-    messages no longer change.
+    messages no longer change. ``late`` counts the room's messages that could not be counted: too late, or of an absurd time.
     """
 
     def __init__(self, *, bound_ms: int = 2_000, allowed_ms: int = 15_000, idle_ms: int = 3_000, forget_ms: int = HOUR) -> None:
@@ -140,16 +143,34 @@ class MoodOperator:
     def feed(self, record: Record, revision: int) -> Sequence[Record]:
         if not isinstance(record, ComprehendedEnvelope):
             return ()
-        room = self._rooms.setdefault(record.room, _Room(record.ingest_ts, [], []))
+        if not record.messages:
+            return ()
+        room = self._rooms.get(record.room)
+        if room is None:
+            clock = RoomClock(record.messages[0].event_ts)
+            room = self._rooms[record.room] = _Room(record.ingest_ts, clock, [], [])
         room.arrived = max(room.arrived, record.ingest_ts)
         for chat in record.messages:
-            seen = _Seen(chat, record.ingest_ts, self._spans.late(record.room))
-            if self._spans.add(record.room, chat.event_ts, seen, revision, record.ingest_ts):
-                self._seconds.add(record.room, chat.event_ts, seen, revision, record.ingest_ts)
+            if self._in_time(record.room, room, chat.event_ts):
+                seen = _Seen(chat, record.ingest_ts, room.strays + self._spans.late(record.room))
+                if self._spans.add(record.room, chat.event_ts, seen, revision, record.ingest_ts):
+                    self._seconds.add(record.room, chat.event_ts, seen, revision, record.ingest_ts)
         for second in self._seconds.advance(record.room, revision):
             if second.first and second.result is not None:
                 self._learn(room, second.end, second.result)
         return self._moods(self._spans.advance(record.room, revision))
+
+    def _in_time(self, name: str, room: _Room, ts: int) -> bool:
+        """Whether a message's time can be true. When the room's clock was moved back, its windows begin anew."""
+        before, moves = room.clock.now, room.clock.moves
+        if not room.clock.accept(ts):
+            room.strays += 1
+            return False
+        if room.clock.moves > moves and ts < before:
+            self._spans.forget(name)
+            self._seconds.forget(name)
+            room.recent, room.normals = [], []
+        return True
 
     def tick(self, now_ms: int, revision: int) -> Sequence[Record]:
         moods = self._moods(self._spans.tick(now_ms))

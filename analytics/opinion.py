@@ -18,6 +18,7 @@ from typing import Literal
 
 import msgspec
 
+from analytics.clock import RoomClock
 from analytics.evidence import DECAY, LAG_S, MOST_HITS, SECOND, Score, Topic, Traffic
 from analytics.state import dump_state, load_state
 from streams.records import Alert, ComprehendedEnvelope, HostCommand, Record, UnderstoodChat
@@ -140,7 +141,7 @@ class OpinionOperator:
         room = self._rooms.get(record.room)
         if room is None:
             first = record.messages[0].event_ts
-            room = self._rooms[record.room] = _Room(record.ingest_ts, Traffic(first, rolled=first // SECOND - LAG_S))
+            room = self._rooms[record.room] = _Room(record.ingest_ts, Traffic(RoomClock(first), first // SECOND - LAG_S))
         room.arrived = max(room.arrived, record.ingest_ts)
         touched: dict[str, UnderstoodChat] = {}
         for message in record.messages:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import poisson
 
+from analytics.clock import RoomClock
 from analytics.evidence import COPIES_A_SECOND, Topic, Traffic, surprise
 from tests.analytics.talk import START, chat
 
@@ -54,7 +55,7 @@ def test_a_user_counts_again_after_half_a_minute() -> None:
 
 
 def test_a_flood_of_one_text_counts_little_among_the_messages() -> None:
-    traffic = Traffic(START)
+    traffic = Traffic(RoomClock(START))
     for index in range(500):
         traffic.add(chat(START + index, f"u{index}", "扣1"))
     traffic.add(chat(START + 600, "u", "好看"))
@@ -62,7 +63,7 @@ def test_a_flood_of_one_text_counts_little_among_the_messages() -> None:
 
 
 def test_one_wrong_clock_moves_nothing_and_three_in_a_row_move_it() -> None:
-    traffic = Traffic(START)
+    traffic = Traffic(RoomClock(START))
     assert not traffic.accept(START + 86_400_000)
     assert traffic.accept(START + 10)
     far = [traffic.accept(START + 3_600_000 + index) for index in range(3)]
@@ -72,7 +73,7 @@ def test_one_wrong_clock_moves_nothing_and_three_in_a_row_move_it() -> None:
 
 
 def test_late_messages_within_the_memory_count() -> None:
-    traffic = Traffic(START)
+    traffic = Traffic(RoomClock(START))
     assert traffic.accept(START + 20_000)
     assert traffic.accept(START)
     assert not traffic.accept(START - 10_001)

@@ -98,6 +98,18 @@ def test_a_late_message_is_counted_and_shown() -> None:
     assert told[f"mood:a:{START // SECOND + 60}"].late == 1
 
 
+def test_one_absurd_time_costs_one_message_and_many_move_the_room() -> None:
+    messages = talk(60, 5)
+    absurd = [(START + 30_000, chat(START + 86_400_000, "u", "穿越了"))]
+    told = moods(play(MoodOperator(), [*steps_of(messages + absurd, ("a",)), START + 10_000_000]))
+    assert told[f"mood:a:{START // SECOND + 60}"].messages == 50
+    assert told[f"mood:a:{START // SECOND + 60}"].late == 1
+    older = [(START + 100_000 + m.event_ts - START, chat(m.event_ts - 86_400_000, m.user, "旧")) for _, m in messages]
+    told = moods(play(MoodOperator(), [*steps_of(messages + older, ("a",)), START + 10_000_000]))
+    again = told[f"mood:a:{START // SECOND - 86_400 + 60}"]
+    assert (again.messages, again.late) == (50, 29)
+
+
 def test_battery() -> None:
     steps = [*steps_of(talk(40, 3, delay_ms=6_000)), START + 60_000, START + 70_000]
     check_operator(MoodOperator, steps, silence_ms=3_600_000)
