@@ -11,6 +11,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec  # its public name is not in the type stubs
 from confluent_kafka.cimpl import NewTopic
 
+from streams.commits import group_commits
 from streams.kafka import Cluster
 from streams.records import FatalError, RetryError
 from streams.shell.agent import Agent
@@ -49,13 +50,13 @@ def topics_for(agents: Iterable[Agent] = ()) -> list[Topic]:
     return [*TOPICS.values(), *(agent.checkpoints for agent in agents)]
 
 
-def create_topics(cluster: Cluster, topics: Sequence[Topic]) -> list[str]:
+def create_topics(cluster: Cluster, topics: Iterable[Topic]) -> list[str]:
     """Create those that are missing; returns their names. Calling it again is harmless.
 
     Raises :class:`FatalError` when a topic exists with another partition count: a room would have different partition numbers
     in different topics, and joins would miss. Raises ``RetryError`` when Kafka does not answer.
     """
-    admin = AdminClient(cluster.client())
+    admin, topics = AdminClient(cluster.client()), list(topics)
     known = _partitions(admin)
     _refuse_mismatch(cluster, known, topics)
     new = [
@@ -102,28 +103,21 @@ def lag(cluster: Cluster, group: str, topics: Iterable[str]) -> list[Lag]:
     known = _partitions(admin)
     places = [(name, partition) for name in topics for partition in range(known.get(name, 0))]
     ends = _offsets(admin, places, _LATEST)
-    committed = _committed(admin, group)
+    committed = group_commits(cluster, group)
     return [
-        Lag(group, topic, partition, committed.get((topic, partition), -1), ends[topic, partition])
+        Lag(
+            group,
+            topic,
+            partition,
+            committed[topic, partition].offset if (topic, partition) in committed else -1,
+            ends[topic, partition],
+        )
         for topic, partition in places
     ]
 
 
 def agent_lag(cluster: Cluster, agent: Agent) -> list[Lag]:
     return lag(cluster, agent.group, [topic.name for topic in agent.sources])
-
-
-def _committed(admin: AdminClient, group: str) -> dict[tuple[str, int], int]:
-    from confluent_kafka import ConsumerGroupTopicPartitions
-
-    future = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=TIMEOUT_S)[group]
-    try:
-        found = future.result(2 * TIMEOUT_S).topic_partitions
-    except KafkaException as error:
-        if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-            return {}
-        raise RetryError(f"Kafka does not tell the offsets of group {group}: {error.args[0].str()}") from error
-    return {(tp.topic, tp.partition): tp.offset for tp in found if tp.offset >= 0}
 
 
 def _partitions(admin: AdminClient) -> dict[str, int]:

@@ -6,7 +6,8 @@ partition instead, so that ``async for batch in stream`` means what it says and 
 * assignment: partition p of every source topic goes to one member (``streams/shell/assignor.py``);
 * fetch wait: 1.5 s is written into Faust; with one node a partition whose data was not taken at once waits that long;
 * producer: idempotent, since without it a retry after a time-out may leave a hole in our numbers;
-* commit: fenced by generation *and* member id, read in the same step in which the request is built.
+* commit: fenced by generation *and* member id, read in the same step in which the request is built;
+* committed offsets: read by ``streams/commits.py``, since aiokafka takes "still loading" for "nothing".
 
 ``tests/streams/shell/test_faust_contract.py`` holds the contract with these insides.
 """
@@ -32,6 +33,8 @@ from faust.serializers.schemas import Schema
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
+from streams import commits
+from streams.commits import Committed, Place
 from streams.kafka import Cluster
 from streams.records import FatalError
 from streams.shell.assignor import CopartitionAssignor
@@ -265,11 +268,9 @@ class FaustApp:
         wanted = {TopicPartition(*tp): OffsetAndMetadata(*at) for tp, at in offsets.items()}
         return await self._in_thread(_commit(self._consumer._thread._ensure_consumer()._coordinator, identity, wanted))
 
-    async def committed(self, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], tuple[int, str]]:
-        """Committed offsets with their metadata; partitions without one are missing."""
-        coordinator = self._consumer._thread._ensure_consumer()._coordinator
-        found = await self._in_thread(coordinator.fetch_committed_offsets([TopicPartition(*tp) for tp in partitions]))
-        return {(tp.topic, tp.partition): (at.offset, at.metadata) for tp, at in found.items() if at.offset >= 0}
+    async def committed(self, partitions: Iterable[Place]) -> dict[Place, Committed]:
+        """Committed offsets with their metadata, however long it takes; partitions without one are missing."""
+        return await self._in_thread(_committed(self._consumer._thread._ensure_consumer()._coordinator, list(partitions)))
 
     async def seek(self, topic: str, partition: int, offset: int) -> None:
         """Read on from ``offset``."""
@@ -306,4 +307,16 @@ async def _commit(coordinator: Any, identity: tuple[int, str], offsets: Mapping[
                     raise
             else:
                 return True
+        await asyncio.sleep(RETRY_S)
+
+
+async def _committed(coordinator: Any, places: list[Place]) -> dict[Place, Committed]:
+    while True:
+        await coordinator.ensure_coordinator_known()
+        try:
+            return commits.read(await coordinator._send_req(commits.request(coordinator.group_id, places)), places)
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            coordinator.coordinator_dead()
         await asyncio.sleep(RETRY_S)

@@ -409,6 +409,18 @@ def read_sequence(headers: Iterable[tuple[str, bytes | str | None]] | None) -> t
     return None
 
 
+REPLAY_HEADER = "livetide-replay-for"
+"""On a record that a person replayed from the dead letters: the one stage that had buried it. All others have had it."""
+
+
+def meant_for(headers: Iterable[tuple[str, bytes | str | None]] | None, stage: str) -> bool:
+    """Whether a reader, by its stage's name, should take a record; false only for what was replayed for another stage."""
+    for name, value in headers or ():
+        if name == REPLAY_HEADER:
+            return (value if isinstance(value, str) else (value or b"").decode("utf-8", "replace")) == stage
+    return True
+
+
 # ── Money ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

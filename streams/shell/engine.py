@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from streams.commits import Committed
 from streams.records import FatalError, Meter, RetryError
 from streams.shell import checkpoint as ck
 from streams.shell.agent import Agent
@@ -25,11 +26,6 @@ from streams.shell.poison import PoisonLimit
 
 CHUNK = 32  # records between two chances for others to run: 32 envelopes of 64 at 30 µs a message are 60 ms
 BACKOFF_S = (0.1, 5.0)
-
-
-class Committed(NamedTuple):
-    offset: int
-    metadata: str
 
 
 class Commit(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
-from streams.records import DeadLetter, FatalError, InvalidError, Record, RetryError, encode, read_sequence
+from streams.records import DeadLetter, FatalError, InvalidError, Record, RetryError, encode, meant_for, read_sequence
 from streams.shell import checkpoint as ck
 from streams.shell.agent import Agent
 from streams.shell.checkpoint import Checkpoint, Output
@@ -101,6 +101,9 @@ class Partition:
             return "stale"
         if offset > position and topic not in self._holes:
             raise GapError(topic, position, offset)
+        if message.headers and not meant_for(message.headers, self.agent.name):
+            self._move(topic, position, offset)
+            return "repeated"
         try:
             sequence = read_sequence(message.headers) if message.headers else None
         except ValueError as error:

@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from streams.commits import Committed
 from streams.faust_private import FaustApp
 from streams.kafka import Cluster
 from streams.records import FatalError, sequence_header
 from streams.shell.agent import Agent
 from streams.shell.checkpoint import Output
-from streams.shell.engine import Commit, Committed
+from streams.shell.engine import Commit
 from streams.shell.partition import GapError
 
 log = logging.getLogger(__name__)
@@ -91,7 +92,7 @@ class KafkaWire:
 
     async def committed(self, partition: int) -> Mapping[str, Committed]:
         found = await self._app.committed([(topic.name, partition) for topic in self._agent.sources])
-        return {topic: Committed(*at) for (topic, _), at in found.items()}
+        return {topic: at for (topic, _), at in found.items()}
 
     async def read(self, partition: int, offset: int) -> bytes | None:
         topic = self._agent.checkpoints.name

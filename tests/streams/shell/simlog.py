@@ -12,10 +12,11 @@ from collections import deque
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from streams.commits import Committed
 from streams.records import SEQUENCE_HEADER, sequence_header
 from streams.shell.agent import Agent
 from streams.shell.checkpoint import Output
-from streams.shell.engine import Commit, Committed, Engine
+from streams.shell.engine import Commit, Engine
 from streams.shell.partition import GapError
 from streams.shell.poison import PoisonLimit
 

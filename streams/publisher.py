@@ -1,0 +1,56 @@
+"""Records into Kafka, one at a time: for commands and pages, and for whatever is no agent and writes little."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from streams.kafka import Cluster
+from streams.records import DeadLetter, Record, RetryError, encode
+from streams.topics import TOPIC_OF, key_of, partition_of
+
+QUEUE_WAIT_S = 1.0
+
+
+class Publisher:
+    """Puts each record into its topic, under its key, into the partition of its room.
+
+    ``send`` does not wait; ``flush`` returns when everything sent is safe, and raises :class:`RetryError` when it is not.
+    """
+
+    def __init__(self, cluster: Cluster, *, timeout_s: float = 30.0) -> None:
+        self._cluster, self._timeout_s = cluster, timeout_s
+        self._producer = Producer(cluster.producer(linger_ms=5, message_timeout_ms=int(timeout_s * 1000)))
+        self._failure: str | None = None
+
+    def send(self, record: Record | DeadLetter, headers: list[tuple[str, bytes]] | None = None) -> None:
+        """Hand over one record. Raises :class:`RetryError` when the queue to Kafka stays full."""
+        partition = record.partition if isinstance(record, DeadLetter) else partition_of(record.room, self._cluster.partitions)
+        self.put(TOPIC_OF[type(record)].name, max(0, partition), key_of(record), encode(record), headers or [])
+
+    def put(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]) -> None:
+        """Hand over bytes as they are."""
+        for last in (False, True):
+            try:
+                self._producer.produce(topic, value, key, partition, on_delivery=self._settled, headers=cast("Any", headers))
+            except BufferError as error:
+                if last:
+                    raise RetryError("the queue to Kafka is full and does not empty: is Kafka running?") from error
+                self._producer.poll(QUEUE_WAIT_S)
+            except KafkaException as error:
+                raise RetryError(f"{topic}: Kafka does not take a record: {error.args[0].str()}") from error
+            else:
+                break
+        self._producer.poll(0)
+
+    def flush(self) -> None:
+        """Wait until everything is safe."""
+        left = self._producer.flush(self._timeout_s)
+        failure, self._failure = self._failure, None
+        if left or failure:
+            raise RetryError(f"Kafka did not confirm all records: {failure or f'{left} are still on their way'}. Send again.")
+
+    def _settled(self, error: KafkaError | None, _: Message) -> None:
+        if error is not None:
+            self._failure = error.str()

@@ -1,0 +1,203 @@
+"""The subscriber and the publisher on a real broker."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from streams import topics
+from streams.admin import create_topics, lag
+from streams.kafka import Cluster
+from streams.publisher import Publisher
+from streams.records import (
+    DeadLetter,
+    FatalError,
+    InvalidError,
+    Record,
+    RetryError,
+    Sale,
+    encode,
+    read_sequence,
+    sequence_header,
+)
+from streams.subscriber import Received, Subscriber
+from streams.subscriber_memory import Memory, parse
+from streams.topics import ANSWERS, DEADLETTER, SALES, Topic, partition_of
+from tests.streams.shell.operators import ROOM, answer, sale
+from tests.streams.shell.simlog import NullMeter
+
+pytestmark = pytest.mark.kafka
+PARTITION = partition_of(ROOM, 4)
+
+
+@pytest.fixture
+def source(topic_maker: Callable[..., str]) -> Topic:
+    return dataclasses.replace(SALES, name=topic_maker("sales"))
+
+
+@pytest.fixture(autouse=True)
+def _all_topics(cluster: Cluster) -> None:
+    create_topics(cluster, topics.TOPICS.values())
+
+
+def put(cluster: Cluster, topic: Topic, values: list[bytes], writer: str = "", first: int = 1) -> None:
+    producer = Producer(cluster.producer())
+    for number, value in enumerate(values, first):
+        headers = [sequence_header(writer, number)] if writer else []
+        producer.produce(topic.name, value, ROOM.encode(), PARTITION, headers=headers)  # type: ignore[arg-type]  # list is invariant
+    assert producer.flush(20) == 0
+
+
+@contextmanager
+def running(subscriber: Subscriber) -> Iterator[threading.Thread]:
+    stop = threading.Event()
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            subscriber.run(stop)
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        stop.set()
+        thread.join(20)
+        if failures:
+            raise failures[0]
+    assert not thread.is_alive()
+
+
+def until(what: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def read_all(cluster: Cluster, topic: Topic, writer: str) -> list[tuple[int, bytes]]:
+    """Number and value of everything that ``writer`` put on the test's partition of a topic, raw."""
+    consumer = Consumer(cluster.client(group_id="reader", enable_auto_commit=False))
+    place = TopicPartition(topic.name, PARTITION, 0)
+    low, high = consumer.get_watermark_offsets(place, timeout=10)
+    consumer.assign([place])
+    found = []
+    at = low
+    while at < high:
+        message = consumer.poll(10)
+        assert message is not None
+        assert message.error() is None
+        at = (message.offset() or 0) + 1
+        sequence = read_sequence(message.headers())  # type: ignore[arg-type]  # confluent's headers may be a mapping; ours are not
+        if sequence and sequence[0].startswith(writer):
+            found.append((sequence[1], bytes(message.value() or b"")))
+    consumer.close()
+    return found
+
+
+def make(cluster: Cluster, source: Topic, handle: Callable[[Received], list[Record]], group: str = "") -> Subscriber:
+    name = group or f"livetide-{source.name}"
+    return Subscriber(
+        cluster, name, (source,), handle, meter=NullMeter(), clock=lambda: int(time.time() * 1000), writer=source.name
+    )
+
+
+def test_outputs_repeats_and_poison(cluster: Cluster, source: Topic) -> None:
+    values = [encode(sale(n)) for n in range(20)] + [b"\xc1 poison"]
+    put(cluster, source, values, writer="w")
+    put(cluster, source, values[10:], writer="w", first=11)  # the writer says the last eleven again
+    taken: list[str] = []
+
+    def handle(received: Received) -> list[Record]:
+        assert isinstance(received.record, Sale)
+        taken.append(received.record.id)
+        if received.record.id == "sale-3":
+            raise InvalidError("three is refused")
+        return [answer(received.record, received.offset, 0)]
+
+    subscriber = make(cluster, source, handle)
+    with running(subscriber):
+        until(lambda: sum(x.lag for x in lag(cluster, f"livetide-{source.name}", [source.name])) == 0 and len(taken) >= 20)
+    assert taken == [f"sale-{n}" for n in range(20)]
+    answers = [ANSWERS.decode(value) for _, value in read_all(cluster, ANSWERS, source.name)]
+    assert [a.source_id for a in answers] == [f"sale-{n}" for n in range(20) if n != 3]
+    letters: list[DeadLetter] = [DEADLETTER.decode(v) for _, v in read_all(cluster, DEADLETTER, source.name)]
+    assert [(x.topic, x.partition, x.offset, x.value) for x in letters] == [
+        (source.name, PARTITION, 3, values[3]), (source.name, PARTITION, 20, values[20]),
+    ]  # fmt: skip
+    assert letters[0].reason == "three is refused"
+
+
+def test_repeats_are_known_after_a_restart(cluster: Cluster, source: Topic) -> None:
+    taken: list[str] = []
+
+    def handle(received: Received) -> list[Record]:
+        taken.append(received.record.id)
+        return []
+
+    group = f"livetide-{source.name}"
+    put(cluster, source, [encode(sale(n)) for n in range(5)], writer="w")
+    with running(make(cluster, source, handle)):
+        until(lambda: len(taken) == 5)
+    put(cluster, source, [encode(sale(n)) for n in range(6)], writer="w")  # all again, and one more
+    with running(make(cluster, source, handle)):
+        until(lambda: sum(x.lag for x in lag(cluster, group, [source.name])) == 0)
+    assert taken == [f"sale-{n}" for n in range(6)]
+
+
+def test_retry_waits_and_fatal_stops_before_the_commit(cluster: Cluster, source: Topic) -> None:
+    tries: list[int] = []
+
+    def handle(received: Received) -> list[Record]:
+        tries.append(received.offset)
+        if len(tries) == 1:
+            raise RetryError("not yet")
+        if received.offset == 2:
+            raise FatalError("this would lose something")
+        return []
+
+    put(cluster, source, [encode(sale(n)) for n in range(4)])
+    with pytest.raises(FatalError, match="lose something"), running(make(cluster, source, handle)) as thread:
+        thread.join(30)
+    assert tries == [0, 0, 1, 2]
+    committed = {x.partition: x.committed for x in lag(cluster, f"livetide-{source.name}", [source.name])}
+    assert committed[PARTITION] == 2
+
+
+def test_publisher_puts_a_record_into_the_partition_of_its_room(cluster: Cluster) -> None:
+    publisher = Publisher(cluster)
+    header = sequence_header("test-publisher", 1)
+    record = answer(sale(1), 7, 0.5)
+    publisher.send(record, [header])
+    publisher.flush()
+    assert [ANSWERS.decode(v) for _, v in read_all(cluster, ANSWERS, "test-publisher")] == [record]
+
+
+def test_publisher_says_that_kafka_is_away() -> None:
+    publisher = Publisher(Cluster("127.0.0.1:1"), timeout_s=0.5)
+    publisher.send(answer(sale(1), 7, 0.5))
+    with pytest.raises(RetryError, match="did not confirm"):
+        publisher.flush()
+
+
+def test_memory_keeps_the_last_writers_when_there_are_too_many() -> None:
+    memory = Memory(Cluster("nowhere:1"), "g")
+    seen = {f"writer-{n:04}-{'x' * 40}": n for n in range(200)}
+    kept = parse(memory.dump(seen))
+    assert len(memory.dump(seen)) <= 4_000
+    assert list(kept) == list(seen)[-len(kept) :]
+    assert parse(memory.dump({"a": 1})) == {"a": 1}
+
+
+@pytest.mark.parametrize("metadata", ["", "ck:17", "seq:", "seq:{", 'seq:{"a":"b"}'])
+def test_metadata_of_somebody_else_is_no_memory(metadata: str) -> None:
+    assert parse(metadata) == {}
