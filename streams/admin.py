@@ -18,6 +18,7 @@ from streams.shell.agent import Agent
 from streams.topics import TOPICS, Topic
 
 TIMEOUT_S = 15.0
+QUIET = {"log_level": 0}  # what goes wrong is raised; librdkafka would say it on stderr as well
 _spec: Any = OffsetSpec  # its methods carry no types
 _EARLIEST: OffsetSpec = _spec.earliest()
 _LATEST: OffsetSpec = _spec.latest()
@@ -56,7 +57,7 @@ def create_topics(cluster: Cluster, topics: Iterable[Topic]) -> list[str]:
     Raises :class:`FatalError` when a topic exists with another partition count: a room would have different partition numbers
     in different topics, and joins would miss. Raises ``RetryError`` when Kafka does not answer.
     """
-    admin, topics = AdminClient(cluster.client()), list(topics)
+    admin, topics = AdminClient(cluster.client() | QUIET), list(topics)
     known = _partitions(admin)
     _refuse_mismatch(cluster, known, topics)
     new = [
@@ -79,7 +80,7 @@ def require_topics(cluster: Cluster, agents: Iterable[Agent]) -> None:
     """Refuse to start agents whose topics are missing or have differing partition counts."""
     agents = list(agents)
     wanted = {topic.name: topic for agent in agents for topic in (*agent.sources, agent.checkpoints)}
-    known = _partitions(AdminClient(cluster.client()))
+    known = _partitions(AdminClient(cluster.client() | QUIET))
     if missing := sorted(wanted.keys() - known.keys()):
         raise FatalError(f"topics {', '.join(missing)} do not exist: create them with `livetide topics create`")
     _refuse_mismatch(cluster, known, [*TOPICS.values(), *wanted.values()])
@@ -87,7 +88,7 @@ def require_topics(cluster: Cluster, agents: Iterable[Agent]) -> None:
 
 def list_topics(cluster: Cluster) -> list[TopicState]:
     """Our topics on the cluster, with what they hold."""
-    admin = AdminClient(cluster.client())
+    admin = AdminClient(cluster.client() | QUIET)
     known = {name: count for name, count in _partitions(admin).items() if name.startswith(("live.", "host.", "livetide."))}
     places = [(name, partition) for name, count in known.items() for partition in range(count)]
     first, last = _offsets(admin, places, _EARLIEST), _offsets(admin, places, _LATEST)
@@ -99,7 +100,7 @@ def list_topics(cluster: Cluster) -> list[TopicState]:
 
 def lag(cluster: Cluster, group: str, topics: Iterable[str]) -> list[Lag]:
     """How far ``group`` is behind in these topics, partition by partition."""
-    admin = AdminClient(cluster.client())
+    admin = AdminClient(cluster.client() | QUIET)
     known = _partitions(admin)
     places = [(name, partition) for name in topics for partition in range(known.get(name, 0))]
     ends = _offsets(admin, places, _LATEST)

@@ -20,10 +20,12 @@ def group_lags(cluster: Cluster, prefix: str = PREFIX) -> dict[tuple[str, str], 
     """
     admin = AdminClient(cluster.client() | {"log_level": 0})
     try:
-        listed = admin.list_consumer_groups(request_timeout=TIMEOUT_S).result(2 * TIMEOUT_S).valid
+        listed = admin.list_consumer_groups(request_timeout=TIMEOUT_S).result(2 * TIMEOUT_S)
+        if listed.errors:
+            raise RetryError(f"Kafka does not tell the lag: {listed.errors[0]}")
         committed = {
             (name, tp.topic, tp.partition): tp.offset
-            for name in sorted(group.group_id for group in listed if group.group_id.startswith(prefix))
+            for name in sorted(group.group_id for group in listed.valid if group.group_id.startswith(prefix))
             for tp in _offsets_of(admin, name)
             if tp.offset >= 0
         }

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from livetide.settings import Settings, load_secrets
 from livetide.stack import table
 from livetide.stack.places import choose, environment_of
+from livetide.stack.rotation import last_line
 from livetide.stack.state import StackState, connected, load, pid_file, remembered, statuses
 from livetide.stack.supervisor import Status
 from streams.broker.child import end_process
@@ -88,6 +89,10 @@ class Stack:
         while time.monotonic() < until and any(status.state == "failed" for status in statuses(self.data)):
             time.sleep(0.05)
 
+    def _why(self, status: Status) -> str:
+        path = self.data / "logs" / f"{status.name}.log"
+        return f"{status.name} {status.reason}: {last_line(path)[-300:]} (log: {path})"
+
     def _wait(self, watch: Watch, deadline: float) -> StackState:
         seen = ""
         appears = min(deadline, time.monotonic() + 20)
@@ -97,7 +102,7 @@ class Stack:
                 seen = str(found)
                 watch(found)
             if failed := [status for status in found if status.state == "failed"]:
-                raise RetryError("; ".join(f"{s.name} {s.reason} (log: {self.data / 'logs' / s.name}.log)" for s in failed))
+                raise RetryError("; ".join(self._why(status) for status in failed) + "; the other processes go on")
             state = self.state()
             if state and found and all(status.state in ("ready", "done") for status in found):
                 return state

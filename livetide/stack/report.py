@@ -68,7 +68,7 @@ def _processes(found: Sequence[Status], state: StackState, key: str) -> list[dic
             "state": status.state,
             "health": well,
             "pid": status.pid,
-            "uptime_s": round(time.time() - status.since, 1) if status.pid else None,
+            "uptime_s": _uptime(trees[status.name]),
             "restarts": status.restarts,
             "cpu_percent": round(sum(_cpu(process) for process in trees[status.name]), 1),
             "memory_mb": round(sum(_memory(process) for process in trees[status.name]) / 1e6, 1),
@@ -97,6 +97,13 @@ def _tree(pid: int | None) -> list[psutil.Process]:
         return [process, *process.children(recursive=True)]
     except psutil.Error:
         return []
+
+
+def _uptime(tree: list[psutil.Process]) -> float | None:
+    try:
+        return round(time.time() - tree[0].create_time(), 1) if tree else None
+    except psutil.Error:
+        return None
 
 
 def _cpu(process: psutil.Process) -> float:

@@ -10,6 +10,17 @@ LIMIT = 10 * 1024 * 1024
 KEEP = 3
 
 
+def last_line(path: Path) -> str:
+    """The last line with something in it, in which a program that fails says why; empty when there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - 4096))
+            lines = file.read().decode(errors="replace").split("\n")
+    except OSError:
+        return ""
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
 def rotate(path: Path, limit: int = LIMIT, keep: int = KEEP) -> bool:
     """Move the content of a file of more than ``limit`` bytes to ``NAME.1`` (and that to ``NAME.2``, up to ``keep``).
 

@@ -235,7 +235,10 @@ class Supervisor:
 
     def _until_ready(self, spec: Spec, child: Child) -> str | None:
         deadline = time.monotonic() + spec.start_timeout
-        while not child.wait(self._policy.ready_every):
+        pause = self._policy.ready_every
+        while not child.wait(pause):
+            pause = min(pause * 1.1, 1.0)  # who takes long need not be asked as often
+            rotate(self._logs / f"{spec.name}.log")
             reason = "it still works" if spec.once else _ask(spec.ready)
             if reason is None:
                 return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -32,12 +32,16 @@ def start_broker(folder: pytest.TempPathFactory) -> EmbeddedBroker:
     raise RuntimeError("no free port for a broker in four attempts")
 
 
+_shared: list[EmbeddedBroker] = []
+
+
 @pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
-    """One real broker for the whole run."""
-    running = start_broker(tmp_path_factory)
-    yield running
-    running.stop()
+def broker(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> EmbeddedBroker:
+    """One real broker for the whole run, however many conftest files import this fixture."""
+    if not _shared:
+        _shared.append(start_broker(tmp_path_factory))
+        request.config.add_cleanup(lambda: _shared.pop().stop())
+    return _shared[0]
 
 
 @pytest.fixture(scope="session")

@@ -80,7 +80,7 @@ def test_what_fails_is_named_and_tried_again_by_the_next_up(stack: Stack) -> Non
     failing = stack.data / "diary.gateway.fail"
     stack.data.mkdir(parents=True)
     failing.touch()
-    with pytest.raises(RetryError, match=r"gateway ended with exit code 7.*gateway\.log"):
+    with pytest.raises(RetryError, match=r"gateway ended with exit code 7.*: gateway says hello \(log: .*gateway\.log"):
         stack.up(timeout=30)
     assert stack.state() is not None
     failing.unlink()
