@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "alerts": ("livetide.cli.alerts:app", "Opinion alerts: list, ack, resolve, silence."),
     "clips": ("livetide.cli.clips:app", "Finished highlight clips."),
     "deadletters": ("livetide.cli.deadletters:app", "What could not be used: list, replay."),
+    "agents": ("livetide.cli.agents:app", "The agents: list, repair."),
     "topics": ("livetide.cli.topics:app", "Kafka topics: list, create, asyncapi."),
     "key": ("livetide.cli.key:key", "The keys with which a room's events are sent."),
     "run": ("livetide.cli.run:run", "One process by itself, as a cluster would run it."),
