@@ -20,7 +20,6 @@ from streams.records import FatalError, InvalidError, RetryError
 
 SCHEME = "segment:"
 _PART = re.compile(r"[A-Za-z0-9_%-][A-Za-z0-9_.%-]{0,199}")
-_INCOMING = ".incoming"
 
 
 class SegmentGoneError(InvalidError):
@@ -45,7 +44,8 @@ class SegmentStore:
             )
         self.root = Path(root).absolute()
         self.root.mkdir(parents=True, exist_ok=True)
-        (self.root / _INCOMING).mkdir(exist_ok=True)
+        self.incoming = self.root / ".incoming"  # on the same disk, for whoever makes files to adopt
+        self.incoming.mkdir(exist_ok=True)
         self._real = self.root.resolve()
 
     def put(self, room: str, stream: str, seq: int, data: bytes, suffix: str = ".ts") -> Stored:
@@ -55,7 +55,7 @@ class SegmentStore:
         """
         uri = self.uri(room, stream, seq, suffix)
         target = self._place(uri)
-        beside = self.root / _INCOMING / f"{os.getpid()}-{hashlib.sha256(uri.encode()).hexdigest()[:16]}"
+        beside = self.incoming / f"{os.getpid()}-{hashlib.sha256(uri.encode()).hexdigest()[:16]}"
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with beside.open("wb") as file:
@@ -72,7 +72,7 @@ class SegmentStore:
         """Store a finished file that lies on the same disk without copying it (a hard link; a copy where that fails)."""
         uri = self.uri(room, stream, seq, suffix)
         target = self._place(uri)
-        beside = self.root / _INCOMING / f"{os.getpid()}-{hashlib.sha256(uri.encode()).hexdigest()[:16]}"
+        beside = self.incoming / f"{os.getpid()}-{hashlib.sha256(uri.encode()).hexdigest()[:16]}"
         try:
             with file.open("rb") as stored:
                 digest = hashlib.file_digest(stored, "sha256").hexdigest()
@@ -137,7 +137,7 @@ class SegmentStore:
                         freed += found.st_size if found.st_nlink == 1 else 0
                 except FileNotFoundError:
                     continue
-            if Path(folder) not in (self.root, self.root / _INCOMING) and not os.listdir(folder):
+            if Path(folder) not in (self.root, self.incoming) and not os.listdir(folder):
                 Path(folder).rmdir()
         return freed
 

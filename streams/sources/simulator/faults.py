@@ -100,7 +100,7 @@ def poisons(ts: int, ids: list[str]) -> list[tuple[str, bytes]]:
             "bytes that are no UTF-8",
             b'{"kind":"chat","id":"poison-10","ts":' + str(ts).encode() + b',"user":"u","text":"\xff\xfe"}',
         ),
-        ("a text of 200,000 characters", line(kind="chat", id="poison-11", ts=ts, user="u", text="长" * 200_000)),
+        ("a text of 100,000 characters", line(kind="chat", id="poison-11", ts=ts, user="u", text="长" * 100_000)),
         ("speech that ends before it begins", line(kind="speech", id="poison-12", ts=ts, end=ts - 5_000, text="倒着说")),
         ("a taken id with a wrong type", line(kind="viewer", id=taken, ts=ts, user=7, type="enter")),
     ]

@@ -112,8 +112,8 @@ class Simulation:
 
     def media(self, store: SegmentStore, publisher: Sender, room: str, progress: Progress | None = None) -> StoredFeed:
         """Render the room's video into the store (once for a seed and length) and publish it as the replay's clock passes."""
-        segments = render(self.seed, self.script, store, room, progress)
-        return StoredFeed(publisher, room, law(self.seed, self.script.end).stream, self.base_ts, segments)
+        stream = law(self.seed, self.base_ts, self.length).stream
+        return StoredFeed(publisher, room, stream, self.base_ts, render(stream, self.script, store, room, progress))
 
 
 def _sheets(script: Script) -> list[Planned]:

@@ -58,7 +58,7 @@ def truth(room: Simulation) -> Truth:
         alerts_forbidden=_forbidden(room),
         moments=_moments(room),
         decoys=_decoys(room),
-        video=law(room.seed, room.length),
+        video=law(room.seed, room.base_ts, room.length),
     )
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from streams.children import command, environment
 from streams.records import FatalError
 from streams.sources.simulator import voice
-from streams.sources.simulator.children import command, environment
 from streams.sources.simulator.script import Script
 
 RATE = 44_100

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import msgspec
 
+from streams.children import command, environment
 from streams.records import FatalError, RetryError, yuan
 from streams.segments import SegmentStore
 from streams.sources.media_feed import Segment
 from streams.sources.simulator import render_worker
-from streams.sources.simulator.children import command, environment
 from streams.sources.simulator.counter import HEIGHT, WIDTH
 from streams.sources.simulator.picture import FPS, Card
 from streams.sources.simulator.render_worker import GOP, SEGMENT_MS
@@ -32,22 +32,21 @@ _CACHE = ".simulated"
 _STAGES = {"intro": "NEW", "feature": "DETAILS", "price": "PRICE", "cta": "ORDER NOW", "close": "THANK YOU"}
 
 
-def law(seed: int, length: int) -> VideoLaw:
-    """What the video of a room of ``length`` milliseconds promises."""
+def law(seed: int, base_ts: int, length: int) -> VideoLaw:
+    """What the video of a room of ``length`` milliseconds promises. Another start is another stream of the same bytes."""
     frames = length // SEGMENT_MS * GOP
-    stream = f"sim-{seed}-{length // 1000}"
+    stream = f"sim-{seed}-{length // 1000}s-{base_ts}"
     return VideoLaw(width=WIDTH, height=HEIGHT, fps=FPS, gop=GOP, segment_ms=SEGMENT_MS, frames=frames, stream=stream)
 
 
 def render(
-    seed: int, script: Script, store: SegmentStore, room: str, progress: Progress | None = None, workers: int = 2
+    stream: str, script: Script, store: SegmentStore, room: str, progress: Progress | None = None, workers: int = 2
 ) -> list[Segment]:
     """The room's video as stored segments. Takes about 15 s for six minutes on two cores, and next to nothing again."""
     count = script.end // SEGMENT_MS
-    folder = store.root / _CACHE / f"{seed}-{script.end}-{_fingerprint(script)}"
+    folder = store.root / _CACHE / f"{script.end}-{_fingerprint(script)}"
     if not all((folder / f"{seq:08d}.ts").is_file() for seq in range(count)):
         _fill(folder, script, count, progress, workers)
-    stream = law(seed, script.end).stream
     segments = []
     for seq in range(count):
         stored = store.adopt(room, stream, seq, folder / f"{seq:08d}.ts")
