@@ -63,7 +63,7 @@ class StoreClient:
         self._client = Client(
             address.host, address.port, user=address.user, password=address.password, database=address.database,
             secure=address.secure, compression=False if local else "lz4", connect_timeout=5, send_receive_timeout=timeout,
-            client_name="livetide", settings={"async_insert": 0, **(settings or {})},
+            client_name="livetide", settings=dict(settings or {}),
         )  # fmt: skip
 
     def execute(
@@ -83,6 +83,7 @@ class StoreClient:
     def insert(self, table: str, columns: Sequence[str], data: Sequence[list[Any]], *, token: str = "") -> int:
         """Write columns as one block. The same ``token`` again changes nothing, in the table and in the views it feeds."""
         settings = {
+            "async_insert": 0,  # on by default, and it would wait for company
             "insert_deduplication_token": token,
             "deduplicate_blocks_in_dependent_materialized_views": 1,
             "max_partitions_per_insert_block": 0,  # recordings may span any number of days
