@@ -47,7 +47,7 @@ class Spammer:
 
 
 def rises(rng: Random, crowd: Crowd, end: int, rate: float) -> list[Rise]:
-    """Every sixth cycle has one slow and one fast rise, if the room is long enough to hold them."""
+    """Every fifth cycle has one slow and one fast rise, if the room is long enough to hold them."""
     full = max(1.9, 0.14 * rate)
     planned = []
     for cycle in range(0, end, _EVERY):
