@@ -42,11 +42,11 @@ def understand(text: str) -> Meaning:
     """The meaning of one message. Never fails, takes bounded time, and hangs on nothing but the text."""
     folded = fold(text)
     wishes = load_intent()
-    hits = load_matcher().find(text, folded)
     asking = wishes.asks(folded, text)
+    hits = load_matcher().find(text, folded, asking=asking)
     burden = _HIDDEN_BURDEN * sum(hit.weight for hit in hits if hit.disguised)
     feeling = load_sentiment().judge(folded, shouting="!" in text or "！" in text, asking=asking, burden=burden)
-    wish = wishes.judge(folded, text, feeling=feeling.score, hits=hits)
+    wish = wishes.judge(folded, asking=asking, feeling=feeling.score, hits=hits)
     return Meaning(folded, feeling.label, feeling.p, wish.intent, wish.p, hits)
 
 

@@ -24,6 +24,7 @@ DISORDER_MS = 600_000
 _CANDIDATES = 12
 _OTHER_PRODUCT, _NO_PRODUCT = 0.5, 0.85
 _BARE_FACT = 0.06  # a written answer goes before an attribute of the same topic
+_UNCHECKED = 0.1  # an answer whose price does not hold goes behind one whose price does
 _COVERED = 0.75  # share of what a question is about that an entry must cover to be certain
 _REMEMBERED = 2_000
 _NAMING = ("品类", "品牌", "类目")
@@ -64,7 +65,7 @@ class RoomFaq:
             self.on_show = "" if self.on_show == product.sku else self.on_show
         else:
             self.products[product.sku] = _merged(known, product) if known else product
-            if not self.on_show or (product.type == "show" and not _overtaken(product.event_ts, self.shown_ts)):
+            if not self.on_show or not _overtaken(product.event_ts, self.shown_ts):
                 self.on_show, self.shown_ts = product.sku, product.event_ts
         self._built = None
 
@@ -139,6 +140,8 @@ class _Built:
         if query.folded != self.folded[number]:
             score = _judged(query.topics, entry, max(0.0, alike, _overlap(query.grams, self.grams[number])))
             score -= _BARE_FACT if entry.kind == "attribute" else 0.0
+        if not entry.safe:
+            score -= _UNCHECKED
         if meant and entry.sku != meant:
             score *= _OTHER_PRODUCT
         elif not meant and self._many:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from analytics.encoders import Directions, Encoder, load_encoder
-from analytics.intent import is_question
+from analytics.intent import UNKNOWN, is_question
 from analytics.sheet import load_topics
 from analytics.state import dump_state, load_state
 from streams.records import ComprehendedEnvelope, IntentGroup, Record, UnderstoodChat
@@ -22,6 +22,7 @@ from streams.records import ComprehendedEnvelope, IntentGroup, Record, Understoo
 VERSION = 1
 WINDOW_MS, EVERY_MS, RECENT_MS = 60_000, 2_000, 20_000
 TOLD_FROM = 2
+LOOK_MS = 1_000  # how often a room is looked through
 IDLE_MS = 3_000  # silence after which a room's time runs on by the reader's clock
 CLOCK_RESET_MS = 600_000
 SAME_WORDING, SAME_MEANING = 0.8, 0.66
@@ -35,6 +36,7 @@ class _Asked(msgspec.Struct, array_like=True):
     ts: int
     user: str
     folded: str
+    intent: str
     group: str
 
 
@@ -54,6 +56,7 @@ class _Group(msgspec.Struct, array_like=True):
 class _RoomState(msgspec.Struct, array_like=True):
     now: int = 0
     ahead_ms: int = 0
+    looked: int = 0
     asked: list[_Asked] = []
     groups: list[_Group] = []
 
@@ -67,7 +70,7 @@ class _Room:
 
     def __init__(self, name: str, encoder: Encoder, state: _RoomState) -> None:
         self.name, self._encoder = name, encoder
-        self.now, self.ahead_ms = state.now, state.ahead_ms
+        self.now, self.ahead_ms, self.looked = state.now, state.ahead_ms, state.looked
         self.asked = deque(state.asked)
         self.groups = {group.id: group for group in state.groups}
         self._of_wording = {folded: group.id for group in state.groups for folded in group.wordings}
@@ -77,7 +80,7 @@ class _Room:
             self._near.add(folded, encoder.encode([folded])[0])
 
     def dump(self) -> _RoomState:
-        return _RoomState(self.now, self.ahead_ms, list(self.asked), list(self.groups.values()))
+        return _RoomState(self.now, self.ahead_ms, self.looked, list(self.asked), list(self.groups.values()))
 
     def add(self, envelope: ComprehendedEnvelope, chat: UnderstoodChat, revision: int) -> None:
         """Take one question in, unless it is older than the window."""
@@ -91,7 +94,7 @@ class _Room:
             self._of_wording[chat.folded] = group.id
             self._near.add(chat.folded, self._encoder.encode([chat.folded])[0])
         group.ingest_ts, group.revision = max(group.ingest_ts, envelope.ingest_ts), revision
-        question = _Asked(chat.event_ts, chat.user, chat.folded, group.id)
+        question = _Asked(chat.event_ts, chat.user, chat.folded, chat.intent, group.id)
         place = len(self.asked)
         while place and self.asked[place - 1].ts > question.ts:
             place -= 1
@@ -160,7 +163,7 @@ class _Room:
         before = (len(inside) - recent) * RECENT_MS / (WINDOW_MS - RECENT_MS)
         return IntentGroup(
             room=self.name, event_ts=now, ingest_ts=group.ingest_ts, id=group.id, revision=revision,
-            title=group.wordings[ranked[0]], intent=group.intent, count=len(inside),
+            title=group.wordings[ranked[0]], intent=_main_intent(inside) or group.intent, count=len(inside),
             users=len({question.user for question in inside}), examples=[group.wordings[f] for f in ranked[:_EXAMPLES]],
             window_ms=WINDOW_MS, trend=round((recent - before) / max(1.0, before), 2) if inside else 0.0,
         )  # fmt: skip
@@ -187,12 +190,14 @@ class Groups:
         told: list[Record] = []
         if record.event_ts < room.now - CLOCK_RESET_MS:  # a recording begins anew
             told += room.tell(room.now + WINDOW_MS, revision)
-            room.now = 0
+            room.now = room.looked = 0
         room.now = max(room.now, record.event_ts)
         room.ahead_ms = record.ingest_ts - room.now
         for chat in asked:
             room.add(record, chat, revision)
-        told += room.tell(room.now, revision)
+        if room.now >= room.looked + LOOK_MS:
+            room.looked = room.now
+            told += room.tell(room.now, revision)
         if len(self._rooms) > self._limit:
             oldest = self._rooms.pop(next(iter(self._rooms)))
             told += oldest.tell(oldest.now + WINDOW_MS, revision)
@@ -216,6 +221,12 @@ class Groups:
     def load(self, data: bytes) -> None:
         rooms = load_state(data, "groups", VERSION, _State).rooms
         self._rooms = {name: _Room(name, self._encoder, room) for name, room in rooms.items()}
+
+
+def _main_intent(inside: list[_Asked]) -> str:
+    """What most of the questions want, of those that say so."""
+    wanted = Counter(question.intent for question in inside if question.intent != UNKNOWN)
+    return wanted.most_common(1)[0][0] if wanted else ""
 
 
 def _main_topic(folded: str) -> str:

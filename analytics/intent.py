@@ -31,15 +31,16 @@ _FORM = 1.0  # a question form strengthens asking, its absence strengthens telli
 _UNKNOWN_EVIDENCE, _CHATTER = 1.2, 1.3
 _EVIDENT = 0.5  # weight of a sensitive word from which it speaks for a complaint
 _HAN_FOR_CHATTER = 4
-_SHORTEST_QUESTION = 4
+_SHORTEST_QUESTION = 3
+_TAILS = "啊呀哈哦哟诶欸"
+_EMOTE = re.compile(r"\[[^\[\]]*\]")
 
 
 class Wish(NamedTuple):
-    """An intent of :data:`INTENTS` or ``unknown``, its probability, and whether the message has the form of a question."""
+    """An intent of :data:`INTENTS` or ``unknown``, and its probability."""
 
     intent: str
     p: float
-    asking: bool
 
 
 class _Evidence(NamedTuple):
@@ -70,17 +71,21 @@ class IntentClassifier:
     def asks(self, folded: str, text: str) -> bool:
         """Whether a message has the form of a question: its words, its ending, A不A, or a question mark."""
         return bool(
-            folded.endswith(self._endings)
+            folded.rstrip(_TAILS).endswith(self._endings)
             or self._asking.find_matches_as_indexes(folded)
             or self._form.search(folded)
             or "?" in text
             or "？" in text
         )
 
-    def judge(self, folded: str, text: str, *, feeling: float = 0.0, hits: Sequence[SensitiveHit] = ()) -> Wish:
-        """The intent of one message. ``feeling`` is the signed sentiment score, ``hits`` its sensitive words."""
+    def judge(self, folded: str, *, asking: bool, feeling: float = 0.0, hits: Sequence[SensitiveHit] = ()) -> Wish:
+        """The intent of one message.
+
+        ``asking`` is what :meth:`asks` says of it, ``feeling`` its signed sentiment score, ``hits`` its sensitive words.
+        """
+        if "[" in folded:
+            folded = _EMOTE.sub("", folded)
         scores = [0.0] * len(INTENTS)
-        asking = self.asks(folded, text)
         covered: dict[int, int] = {}
         # longest first where words lie inside each other, so that the parts of a phrase are not counted again
         matches = self._automaton.find_matches_as_indexes(folded, overlapping=True)
@@ -116,10 +121,10 @@ def _best(scores: list[float], folded: str, asking: bool) -> Wish:
     evidence = _UNKNOWN_EVIDENCE
     if scores[best] < evidence:
         if not asking and sum(c >= "\u4e00" for c in folded) >= _HAN_FOR_CHATTER:
-            return Wish("chat", round(_CHATTER / (_CHATTER + evidence), 3), asking)
-        return Wish(UNKNOWN, 0.5, asking)
+            return Wish("chat", round(_CHATTER / (_CHATTER + evidence), 3))
+        return Wish(UNKNOWN, 0.5)
     total = math.exp(evidence) + sum(math.exp(min(score, 12.0)) for score in scores if score)
-    return Wish(INTENTS[best], round(math.exp(min(scores[best], 12.0)) / total, 3), asking)
+    return Wish(INTENTS[best], round(math.exp(min(scores[best], 12.0)) / total, 3))
 
 
 def is_question(chat: UnderstoodChat) -> bool:

@@ -31,6 +31,7 @@ from streams.records import InvalidError, SensitiveHit
 DENIABLE = frozenset({"counterfeit", "quality", "fraud", "safety"})
 _ASKABLE = DENIABLE | {"refund", "service"}
 _WEAK, _PINYIN, _SOUND, _ASKED, _BROKEN = 0.5, 0.8, 0.6, 0.3, 0.5
+_HIDDEN_AND_DENIED = 0.5  # who denies has no need to hide the word
 _GAP = 2  # inserted code points between two characters of a disguised word
 _CLAUSE = frozenset("，。！？；：、,!?;:\n")
 _FILLERS = "被有买卖过收到是会什么的"
@@ -79,7 +80,9 @@ class SensitiveMatcher:
         self._plain = _Words(entries)
         self._hidden = _Words(dict(hidden))
         self._concealed = frozenset(hidden)
-        self._sounds = _Words({heard: entry for entry in hidden.values() for heard in _ways_to_say(entry.word)})
+        self._sounds = _Words(
+            {heard: entry for entry in hidden.values() for heard in _ways_to_say(entry.word)}, overlapping=True
+        )
         self._everyday = frozenset(everyday) | frozenset(lexicon.get("exceptions", {}).get("sound", ()))
         disguises = disguises or {}
         self._shapes = {ord(look): real for look, real in disguises.get("shape", {}).items()}
@@ -87,20 +90,20 @@ class SensitiveMatcher:
         self._pieces = AhoCorasick(list(self._splits) or ["\0"], matchkind=MatchKind.LeftmostLongest)
         self._patterns = [(_compile(rule), rule) for rule in patterns]
 
-    def find(self, text: str, folded: str | None = None) -> list[SensitiveHit]:
+    def find(self, text: str, folded: str | None = None, *, asking: bool = False) -> list[SensitiveHit]:
         """The sensitive words of one message, each once, in order of appearance; plain ones first.
 
-        ``folded`` is ``fold(text)`` where the caller has it already.
+        ``folded`` is ``fold(text)`` where the caller has it already; ``asking``: the caller knows it for a question.
         """
         if folded is None:
             folded = fold(text)
         hits: dict[str, SensitiveHit] = {}
         for found in self._plain.find(folded):
             if not _inside_latin(folded, found):
-                self._add(hits, text, folded, found, disguised=False)
+                self._add(hits, text, folded, found, asking, disguised=False)
         if self._hidden:
             for source, found in self._disguised(folded):
-                self._add(hits, text, source, found, disguised=True)
+                self._add(hits, text, source, found, asking, disguised=True)
         if self._patterns:
             light = widths(text)
             for rule, said in self._patterns:
@@ -108,17 +111,22 @@ class SensitiveMatcher:
                     hits[said.pattern] = SensitiveHit(said.pattern, said.topic, False, said.weight)
         return list(hits.values())
 
-    def _add(self, hits: dict[str, SensitiveHit], text: str, source: str, found: _Found, *, disguised: bool) -> None:
-        entry = found.entry
-        if entry.word in hits or self._denied(source, found):
+    def _add(
+        self, hits: dict[str, SensitiveHit], text: str, source: str, found: _Found, asking: bool, *, disguised: bool
+    ) -> None:
+        entry, factor = found.entry, found.factor
+        if entry.word in hits:
             return
-        factor = found.factor
         if not disguised and len(entry.word) > 1:
             broken = _broken(text, entry.word, entry.word in self._concealed)
             if broken == 0.0:
                 return
             disguised, factor = broken is not None, factor * (broken or 1.0)
-        if entry.topic in _ASKABLE and self._asks(text, source):
+        if self._denied(source, found):
+            if not disguised:
+                return
+            factor *= _HIDDEN_AND_DENIED
+        if entry.topic in _ASKABLE and self._asks(text, source, asking):
             factor *= _ASKED
         hits[entry.word] = SensitiveHit(entry.word, entry.topic, disguised, round(entry.weight * factor, 2))
 
@@ -175,14 +183,16 @@ class SensitiveMatcher:
         for said in (before, bare):
             for negator in self._context["negators"]:
                 if said.endswith(negator):
-                    asked = said.removesuffix(negator).endswith(tuple(self._context["rhetorical"]))
+                    asked = said.removesuffix(negator).endswith(
+                        (*self._context["rhetorical"], negator[1:2] or negator)
+                    )  # 是不是
                     return not asked and not any(turn in source[found.end :] for turn in self._context["turned"])
         return False
 
-    def _asks(self, text: str, source: str) -> bool:
+    def _asks(self, text: str, source: str, asking: bool) -> bool:
         if not self._context:
             return False
-        if not ("?" in text or "？" in text or any(word in source for word in self._context["asking"])):
+        if not (asking or "?" in text or "？" in text or any(word in source for word in self._context["asking"])):
             return False
         return not any(word in source for word in self._context["accusing"])
 
@@ -190,9 +200,10 @@ class SensitiveMatcher:
 class _Words:
     """An automaton over words, each with its entry; a word whose entry is None only keeps others from being found in it."""
 
-    def __init__(self, entries: Mapping[str, Entry | None]) -> None:
-        self._entries = list(entries.values())
-        self._automaton = AhoCorasick(list(entries), matchkind=MatchKind.LeftmostLongest) if entries else None
+    def __init__(self, entries: Mapping[str, Entry | None], *, overlapping: bool = False) -> None:
+        self._entries, self._overlapping = list(entries.values()), overlapping
+        kind = MatchKind.Standard if overlapping else MatchKind.LeftmostLongest
+        self._automaton = AhoCorasick(list(entries), matchkind=kind) if entries else None
 
     def __bool__(self) -> bool:
         return self._automaton is not None
@@ -200,7 +211,7 @@ class _Words:
     def find(self, text: str) -> list[_Found]:
         if self._automaton is None:
             return []
-        matches = self._automaton.find_matches_as_indexes(text)
+        matches = self._automaton.find_matches_as_indexes(text, overlapping=self._overlapping)
         return [_Found(start, end, entry, 1.0) for index, start, end in matches if (entry := self._entries[index]) is not None]
 
 

@@ -22,7 +22,8 @@ _NEAR = 2  # code points between a modifier and the word that it changes
 _DENIED = -0.8
 _STRONG, _MILD = 1.5, 0.6
 _BEFORE_TURN = 0.5
-_MOCKED, _SHOUTED = -1.5, 1.2
+_MOCKED, _SHOUTED, _ASKED = -1.5, 1.2, 0.4
+_RESENTED = -2.5  # who is so angry does not ask
 _SLOPE, _BAND = 1.1, 1.0  # of the logistic curve, and the half width of neutral
 
 
@@ -60,7 +61,7 @@ class SentimentLexicon:
     def judge(self, folded: str, *, shouting: bool = False, asking: bool = False, burden: float = 0.0) -> Feeling:
         """The feeling of one folded message.
 
-        ``shouting``: it carries exclamation marks; ``asking``: it is a question, in which praise and blame weigh half;
+        ``shouting``: it carries exclamation marks; ``asking``: it is a question, in which mild blame and praise weigh little;
         ``burden``: what is already known against it, such as disguised words of complaint.
         """
         score = self._score(folded)
@@ -69,16 +70,16 @@ class SentimentLexicon:
         score -= burden
         if shouting:
             score *= _SHOUTED
-        if asking:
-            score *= 0.5
+        if asking and score > _RESENTED:
+            score *= _ASKED
         return _squash(score)
 
     def _score(self, folded: str) -> float:
-        total, scale, denied, last = 0.0, 1.0, False, -_NEAR - 1
+        total, scale, denied, last, reach = 0.0, 1.0, False, -_NEAR - 1, 0
         matches = self._automaton.find_matches_as_indexes(folded)
         for position, (index, start, end) in enumerate(matches):
             kind, value = self._tokens[index]
-            if start - last > _NEAR:
+            if start - last > (reach if denied else _NEAR):
                 scale, denied = 1.0, False
             last = end
             if kind == "good":
@@ -88,7 +89,7 @@ class SentimentLexicon:
             if kind in ("strong", "mild"):
                 scale *= value
             elif kind == "negators":
-                denied = not denied
+                denied, reach = not denied, end - start - 1  # a bare 不 denies what follows at once: 合不上 denies nothing
             elif kind == "turns":
                 total, scale, denied = total * _BEFORE_TURN, 1.0, False
             elif kind in ("word", "emote"):
