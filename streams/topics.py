@@ -54,7 +54,7 @@ FRAMES = Topic(
 )  # fmt: skip
 SPEECH = Topic(
     "live.speech", "room", (r.Speech,), "recognised sentences with times", ("gateway", "media source"),
-    ("segments", "highlights", "sink"),
+    ("segments", "sink"),
 )  # fmt: skip
 SALES = Topic(
     "live.sales", "room", (r.Sale,), "orders, payments, refunds, carts, clicks, stock", ("gateway",),
@@ -63,7 +63,7 @@ SALES = Topic(
 VIEWERS = Topic("live.viewers", "room", (r.Viewer,), "enter, leave, dwell, follow", ("gateway",), ("sink",))
 CATALOGUE = Topic(
     "live.catalogue", "room/sku", (r.Product,), "product sheets and FAQ entries, compacted, placed by room",
-    ("gateway", "console", "CLI"), ("answers", "segments", "host"), compacted=True,
+    ("gateway", "console", "CLI"), ("answers", "segments", "highlights", "host"), compacted=True,
 )  # fmt: skip
 COMPREHENDED = Topic(
     "live.comprehended", "room", (r.ComprehendedEnvelope,), "chat with intent, sentiment and sensitive hits",

@@ -1,0 +1,178 @@
+"""Highlights: planted moments are found where they are, and what only looks like one is not."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import msgspec
+import pytest
+
+from analytics.highlights import AFTER_S, BEFORE_S, HighlightOperator
+from streams.records import ComprehendedEnvelope, Highlight, Product, Record, Sale, UnderstoodChat
+from tests.analytics.contract import Step, check_hash_seeds, check_operator, play
+from tests.analytics.rooms import simulated
+from tests.analytics.talk import START, at_once, chat, order
+
+SECOND = 1_000
+
+
+def murmur(seconds: int, rate: int = 6, seed: int = 1) -> list[UnderstoodChat]:
+    """A dull room."""
+    rng = random.Random(seed)
+    return [
+        chat(START + second * SECOND + index * 150, f"u{rng.randrange(500)}", f"闲聊第{rng.randrange(900)}句")
+        for second in range(seconds)
+        for index in range(rng.randint(rate - 2, rate + 2))
+    ]
+
+
+def cheer(at: int, count: int = 80, spread_s: int = 12, lag_s: int = 12, seed: int = 2) -> list[UnderstoodChat]:
+    """Many people who are beside themselves, around the lag after second ``at``."""
+    rng = random.Random(seed)
+    messages = []
+    for index in range(count):
+        ts = START + int((at + lag_s - spread_s / 2 + spread_s * rng.betavariate(2, 2)) * SECOND)
+        messages.append(chat(ts, f"c{index}", f"太值了第{index}次冲啊！！！", sentiment="positive"))
+    return messages
+
+
+def orders(at: int, count: int = 40, lag_s: int = 35, first: int = 0, sku: str = "sku-1") -> list[Record]:
+    rng = random.Random(3)
+    return [
+        order(START + int((at + lag_s - 12 + 24 * rng.betavariate(2, 2)) * SECOND), first + index, sku=sku)
+        for index in range(count)
+    ]
+
+
+def trickle(seconds: int) -> list[Record]:
+    """An order now and then, so that the room is known to sell."""
+    return [order(START + second * SECOND, 100_000 + second, sku="sku-0") for second in range(5, seconds, 20)]
+
+
+def merged(messages: list[UnderstoodChat], sales: list[Record], room: str = "r") -> list[Record]:
+    messages = sorted(messages, key=lambda message: message.event_ts)
+    records: list[Record] = [*at_once(messages, room), *(msgspec.structs.replace(sale, room=room) for sale in sales)]
+    return sorted(records, key=lambda record: record.ingest_ts)
+
+
+def told(steps: Sequence[Step], operator: HighlightOperator | None = None) -> list[Highlight]:
+    outputs = [record for outputs in play(operator or HighlightOperator(), steps) for record in outputs]
+    assert all(isinstance(record, Highlight) for record in outputs)
+    return [record for record in outputs if isinstance(record, Highlight)]
+
+
+def test_a_moment_is_provisional_then_final() -> None:
+    steps = merged([*murmur(420), *cheer(240)], [*trickle(420), *orders(240)])
+    provisional, final = told(steps)
+    assert (provisional.status, final.status) == ("provisional", "final")
+    assert provisional.id == final.id == f"highlight:r:{provisional.event_ts // SECOND}"
+    assert abs(final.event_ts - START - 240 * SECOND) <= 5 * SECOND
+    assert (final.start_ts, final.end_ts) == (final.event_ts - BEFORE_S * SECOND, final.event_ts + AFTER_S * SECOND)
+    assert 25 * SECOND <= provisional.ingest_ts - provisional.event_ts <= 27 * SECOND
+    assert 90 * SECOND <= final.ingest_ts - provisional.event_ts <= 92 * SECOND
+    assert min(final.score, final.chat_z, final.emotion_z, final.orders_z) > 2
+    assert final.sku == "sku-1"
+    assert final.title == "sku-1 · 40 单"
+
+
+def test_excitement_without_orders_is_withdrawn_in_a_room_that_sells() -> None:
+    assert [h.status for h in told(merged([*murmur(420), *cheer(240)], trickle(420)))] == ["provisional", "withdrawn"]
+
+
+def test_orders_without_excitement_are_no_moment() -> None:
+    assert told(merged(murmur(420), [*trickle(420), *orders(240)])) == []
+
+
+def test_a_room_without_sales_is_judged_by_chat_alone() -> None:
+    final = told(merged([*murmur(420), *cheer(240)], []))[-1]
+    assert final.status == "final"
+    assert final.orders_z == 0
+    assert final.title.startswith("弹幕：太值了")
+
+
+def test_the_opening_is_left_out() -> None:
+    assert told(merged([*murmur(300), *cheer(60)], [*trickle(300), *orders(60)])) == []
+
+
+def test_a_lottery_flood_is_no_moment_even_when_orders_come() -> None:
+    flood = [chat(START + 240 * SECOND + index * 40, f"f{index}", "我要福袋！！！") for index in range(500)]
+    assert [h for h in told(merged([*murmur(420), *flood], [*trickle(420), *orders(228)])) if h.status == "final"] == []
+
+
+def test_one_person_is_no_crowd() -> None:
+    alone = [msgspec.structs.replace(message, user="one") for message in cheer(240, 200)]
+    assert told(merged([*murmur(420), *alone], [*trickle(420), *orders(240)])) == []
+
+
+def test_a_dull_hour_has_no_highlight() -> None:
+    assert told(merged(murmur(3_600, 5), trickle(3_600))) == []
+
+
+def test_an_order_that_is_placed_and_paid_counts_once() -> None:
+    placed = [order(START + 270 * SECOND + n * 300, n, kind="order") for n in range(30)]
+    paid = [order(START + 274 * SECOND + n * 300, n, kind="pay") for n in range(30)]
+    final = told(merged([*murmur(420), *cheer(240)], [*trickle(420), *placed, *paid]))[-1]
+    assert final.title == "sku-1 · 30 单"
+
+
+def test_the_title_names_the_product() -> None:
+    sheet = Product(
+        room="r", event_ts=START, ingest_ts=START, id="p", source="s", sku="sku-1", type="show", name="云朵羊毛针织衫"
+    )
+    final = told([sheet, *merged([*murmur(420), *cheer(240)], [*trickle(420), *orders(240)])])[-1]
+    assert final.title == "云朵羊毛针织衫 · 40 单"
+
+
+def test_a_room_that_falls_silent_is_closed_by_a_tick() -> None:
+    steps = merged([*murmur(300), *cheer(240)], [*trickle(300), *orders(240)])
+    end = START + 301 * SECOND
+    closing = [end + second * SECOND for second in range(1, 40)]
+    statuses = [h.status for h in told([*steps, *closing])]
+    assert statuses == ["provisional", "final"]
+    assert [h.status for h in told(steps)] == ["provisional"]
+
+
+def test_a_recording_from_another_day_starts_the_room_afresh() -> None:
+    first = merged([*murmur(420), *cheer(240)], [*trickle(420), *orders(240)])
+    day = 86_400 * SECOND
+    second: list[Record] = []
+    for step in first:
+        moved = msgspec.structs.replace(step, event_ts=step.event_ts - day, ingest_ts=step.ingest_ts + 500 * SECOND)
+        if isinstance(moved, ComprehendedEnvelope):
+            messages = [msgspec.structs.replace(m, event_ts=m.event_ts - day) for m in moved.messages]
+            moved = msgspec.structs.replace(moved, messages=messages)
+        elif isinstance(moved, Sale):
+            moved = msgspec.structs.replace(moved, order=moved.order + "-b")
+        second.append(moved)
+    statuses = [h.status for h in told([*first, *second])]
+    assert statuses == ["provisional", "final"] * 2
+
+
+def test_sales_that_arrive_some_seconds_after_chat_count() -> None:
+    late = [msgspec.structs.replace(sale, ingest_ts=sale.ingest_ts + 6 * SECOND) for sale in orders(240)]
+    assert told(merged([*murmur(420), *cheer(240)], [*trickle(420), *late]))[-1].status == "final"
+
+
+def test_battery() -> None:
+    records = [
+        *merged([*murmur(260, 3), *cheer(150)], [*trickle(260), *orders(150)], "a"),
+        *merged([*murmur(260, 3, 5), *cheer(170, seed=7)], [*trickle(260), *orders(170)], "b"),
+    ]
+    records.sort(key=lambda record: record.ingest_ts)
+    steps: list[Step] = [*records, START + 290 * SECOND, START + 300 * SECOND]
+    outputs = check_operator(HighlightOperator, steps, silence_ms=3_600 * SECOND, crashes=8)
+    assert {record.room for record in outputs} == {"a", "b"}
+    check_hash_seeds("analytics.highlights:HighlightOperator", steps)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
+def test_a_simulated_room_gives_its_planted_moments_and_no_other(seed: int) -> None:
+    simulation, records = simulated(seed)
+    found = told([*records, records[-1].ingest_ts + 20 * SECOND])
+    finals = [h for h in found if h.status == "final"]
+    planted = simulation.truth().moments
+    assert len(finals) == len(planted) == 2
+    for moment, final in zip(planted, finals, strict=True):
+        assert abs(final.event_ts - moment.peak_ts) <= 10 * SECOND
+        assert final.sku == moment.sku
