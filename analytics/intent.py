@@ -32,6 +32,7 @@ _UNKNOWN_EVIDENCE, _CHATTER = 1.2, 1.3
 _EVIDENT = 0.5  # weight of a sensitive word from which it speaks for a complaint
 _HAN_FOR_CHATTER = 4
 _SHORTEST_QUESTION = 3
+_SURE = 0.6  # from where a shop intent needs no form of a question (链接链接)
 _TAILS = "啊呀哈哦哟诶欸"
 _EMOTE = re.compile(r"\[[^\[\]]*\]")
 
@@ -134,9 +135,11 @@ def is_question(chat: UnderstoodChat) -> bool:
     """
     if any(hit.weight >= _EVIDENT for hit in chat.hits):
         return False
-    if chat.intent == UNKNOWN:
-        return len(chat.folded) >= _SHORTEST_QUESTION and load_intent().asks(chat.folded, chat.text)
-    return chat.intent.startswith("ask_")
+    if chat.intent.startswith("ask_"):
+        return chat.intent_p >= _SURE or load_intent().asks(chat.folded, chat.text)
+    if chat.intent == UNKNOWN and len(chat.folded) >= _SHORTEST_QUESTION:
+        return load_intent().asks(chat.folded, chat.text)
+    return False
 
 
 @cache

@@ -25,7 +25,8 @@ def intent(text: str) -> str:
         ("孕妇能用吗", "ask_suitability"), ("是正品吗", "ask_authenticity"), ("哪个好", "ask_compare"),
         ("几号链接", "ask_link"), ("什么时候抽奖", "ask_event"), ("能不能便宜点", "haggle"), ("99我就拍", "haggle"),
         ("拍了", "buy_signal"),
-        ("退钱", "complain"), ("太好看了", "praise"), ("主播好", "greet"), ("哈哈哈哈", "chat"), ("+1", "chat"), ("嗯", UNKNOWN),
+        ("退钱", "complain"), ("太好看了", "praise"),
+        ("主播好", "greet"), ("哈哈哈哈", "chat"), ("+1", "chat"), ("嗯", UNKNOWN),
         ("", UNKNOWN),
     ],
 )  # fmt: skip
@@ -57,6 +58,8 @@ def chat(text: str, hits: list[SensitiveHit] | None = None) -> UnderstoodChat:
 def test_what_counts_as_a_question() -> None:
     assert is_question(chat("多少钱"))
     assert is_question(chat("费电吗"))
+    assert is_question(chat("上链接"))
+    assert not is_question(chat("我妈睡着了"))
     assert not is_question(chat("哈哈哈哈"))
     assert not is_question(chat("？？？"))
     assert not is_question(chat("怎么全是假货？")), "an accusation is no question"
