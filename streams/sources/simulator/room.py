@@ -25,8 +25,9 @@ from streams.sources.simulator.trade import Trade, trade
 from streams.sources.simulator.truth import Truth, write_truth
 from streams.sources.simulator.video import Progress, law, render
 
-LEAST_MINUTES, MOST_MINUTES = 0.25, 24 * 60
+LEAST_MINUTES, MOST_MINUTES = 0.25, 12 * 60
 MOST_RATE = 200
+MOST_MESSAGES = 500_000  # a room is planned as a whole, in memory
 
 
 class Simulation:
@@ -138,4 +139,8 @@ def open_simulation(seed: int, *, minutes: float = 6, base_ts: int, rate: float 
         raise InvalidError(f"a simulated room of {minutes:g} minutes: give {LEAST_MINUTES} to {MOST_MINUTES} minutes")
     if not 1 <= rate <= MOST_RATE:
         raise InvalidError(f"a simulated room with {rate:g} messages a second: give 1 to {MOST_RATE}")
+    if minutes * 60 * rate > MOST_MESSAGES:
+        raise InvalidError(
+            f"a simulated room of {minutes * 60 * rate:,.0f} messages: make it shorter or calmer, {MOST_MESSAGES:,} at most"
+        )
     return Simulation(seed, minutes, base_ts, rate, skew_ms)

@@ -121,7 +121,7 @@ def test_a_wrong_clock_moves_time_stamps_and_not_arrival(room: Simulation) -> No
     assert room.truth().skew_ms == 0
 
 
-@pytest.mark.parametrize(("minutes", "rate"), [(0.1, 15), (100_000, 15), (6, 0), (6, 10_000)])
+@pytest.mark.parametrize(("minutes", "rate"), [(0.1, 15), (100_000, 15), (6, 0), (6, 10_000), (700, 15)])
 def test_rooms_that_cannot_be_are_refused(minutes: float, rate: float) -> None:
     with pytest.raises(InvalidError, match="simulated room"):
         open_simulation(1, base_ts=BASE, minutes=minutes, rate=rate)
