@@ -28,6 +28,7 @@ from streams.gateway.auth import bearer_key
 from streams.records import InvalidError
 from streams.sources import position as kept
 from streams.sources.base import MediaFeed, Source, Tally
+from streams.sources.media import MediaFile
 from streams.sources.opening import MEDIA_URL, open_source
 from streams.sources.player import Player, Progress
 from streams.sources.posting import Poster, Sleep
@@ -93,6 +94,9 @@ def open_plan(plan: Plan, positions: Path, now_ms: int) -> Opened:
     base_ts = before.base_ts if before else _base(plan, now_ms)
     options = {**plan.simulation, "base_ts": base_ts} if timed else {}
     source = open_source(plan.uri, start_ms=plan.start_ms, zone=plan.zone, **options)
+    if isinstance(source, MediaFile):
+        base_ts = before.base_ts if before else _begin_of_video(plan, source, now_ms)
+        source, timed = open_source(plan.uri, start_ms=base_ts), True
     outline = outlined(source) if _worth_outlining(plan.uri) else None
     if before:
         return Opened(source, before.source, before.shift_ms, base_ts, before.played, outline)
@@ -197,6 +201,13 @@ def _base(plan: Plan, now_ms: int) -> int:
     if plan.time == "live":
         return now_ms - int(float(plan.simulation.get("minutes", 6)) * 60_000)
     return now_ms if plan.time == "now" else ORIGINAL_DAY
+
+
+def _begin_of_video(plan: Plan, video: MediaFile, now_ms: int) -> int:
+    """When a video's first picture was taken, or shall have been."""
+    if plan.time == "original" or plan.start_ms is not None:
+        return video.start_ts
+    return now_ms - (video.facts.duration_ms if plan.time == "live" else 0)
 
 
 def _shift(plan: Plan, outline: Outline | None, now_ms: int) -> int:

@@ -8,11 +8,13 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
+
+from livetide.cli.errors import FAILED, USAGE, explain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,9 +24,7 @@ if TYPE_CHECKING:
     from streams.sources.player import Progress
 
 EXIT_STOPPED = 130
-EXIT_REFUSED = 3
-EXIT_INVALID = 2
-EXIT_FAILED = 1
+EXIT_REFUSED = 4
 
 
 def play(
@@ -48,14 +48,14 @@ def play(
     """Play a recording or a simulation into a room.
 
     Ctrl-C stops it cleanly; --resume goes on, and nothing is doubled. Exit codes: 0 everything arrived (or had arrived before),
-    3 something was refused or could not be read (the summary says what; a simulation plants such events), 2 the source or an
+    4 something was refused or could not be read (the summary says what; a simulation plants such events), 2 the source or an
     option is wrong, 1 the gateway gave no answer, 130 stopped.
     """
     from rich.console import Console
 
     from livetide.playing import Plan
     from livetide.stack.state import connected
-    from streams.records import InvalidError, LivetideError
+    from streams.records import InvalidError
 
     screen = Console(stderr=True)
     settings = connected()
@@ -78,11 +78,8 @@ def play(
         )
         opened, progress, failure = asyncio.run(_play(plan, settings, screen, quiet=json or not sys.stderr.isatty()))
     except InvalidError as error:
-        screen.print(str(error), style="red", markup=False)
-        raise typer.Exit(EXIT_INVALID) from None
-    except LivetideError as error:
-        screen.print(str(error), style="red", markup=False)
-        raise typer.Exit(EXIT_FAILED) from None
+        screen.print(explain(error)[0], style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(USAGE) from None
     summary = summarised(opened, progress, failure)
     if json:
         typer.echo(json_format.dumps(summary, ensure_ascii=False))
@@ -149,7 +146,7 @@ def summarised(opened: Opened, progress: Progress, failure: str) -> dict[str, An
 def exit_code(summary: dict[str, Any]) -> int:
     """What ``livetide play`` exits with."""
     if summary["failure"]:
-        return EXIT_FAILED
+        return FAILED
     if not summary["finished"]:
         return EXIT_STOPPED
     return EXIT_REFUSED if summary["rejected"] or summary["damaged"] else 0
@@ -166,20 +163,22 @@ async def _play(plan: Plan, settings: Settings, screen: Console, *, quiet: bool)
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     opened = await asyncio.to_thread(open_plan, plan, positions_folder(settings), now_ms())
-    screen.print(f"{plan.uri}: {opened.source.dialect} → room {plan.room}, as {opened.name}", markup=False)
+    screen.print(f"{plan.uri}: {opened.source.dialect} → room {plan.room}, as {opened.name}", markup=False, soft_wrap=True)
     last = Progress(played=opened.played)
-    with _shown(screen, opened, quiet) as show:
 
-        def shown(progress: Progress) -> None:
-            nonlocal last
-            last = progress
-            show(progress)
+    def shown(progress: Progress) -> None:
+        nonlocal last
+        last = progress
+        show(progress)
 
-        try:
-            with media_of(plan, opened, settings) as media:
-                last = await play(plan, opened, settings, stop=stop, clock=now_ms, on_progress=shown, media=media)
-        except (RetryError, FatalError) as error:
-            return opened, last, str(error)
+    try:
+        with ExitStack() as held, screen.status("preparing the video") if not quiet else nullcontext():
+            media = await asyncio.to_thread(held.enter_context, media_of(plan, opened, settings))
+            video = held.pop_all()
+        with video, _shown(screen, opened, quiet) as show:
+            last = await play(plan, opened, settings, stop=stop, clock=now_ms, on_progress=shown, media=media)
+    except (RetryError, FatalError) as error:
+        return opened, last, str(error)
     return opened, last, ""
 
 
@@ -216,7 +215,7 @@ def _words(progress: Progress, rate: float) -> str:
 
 def _tell(screen: Console, summary: dict[str, Any]) -> None:
     def line(text: str, style: str = "") -> None:
-        screen.print(text, style=style, markup=False, highlight=False)
+        screen.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
     line(f"{summary['played']:,} events played: {summary['accepted']:,} accepted, {summary['duplicates']:,} duplicates")
     if summary["media_segments"]:

@@ -66,7 +66,7 @@ def _drafts(items: Iterator[tuple[str, Any]], start_ms: int | None, tally: Tally
         elif not isinstance(text, str):
             tally.ignore(f"{kind} without text")
         elif (at := _at(item, start_ms)) is None:
-            tally.damage("a message without a time (no timestamp; say when the recording began: start_ms)", where)
+            tally.damage("a message without a time (no timestamp; say when the recording began: --start)", where)
         else:
             yield chat(at, row, _author(item), text, str(item.get("message_id") or ""))
 

@@ -77,7 +77,7 @@ def open_danmaku_xml(path: Path, *, start_ms: int | None = None) -> Recording:
 
     if start_ms is None and rows and not any(row.sent_ms for row in rows) and _declared_start(sample) is None:
         raise InvalidError(
-            f"{path} ({dialect}) has positions but no times of day; say when the recording began (start_ms, epoch milliseconds)"
+            f"{path} ({dialect}) has positions but no times of day; say when the recording began (start_ms, or --start)"
         )
     return Recording(dialect, path, drafts)
 

@@ -123,8 +123,9 @@ class JsonStream:
                 if self._ended or not self._more():
                     raise self._cut("a value is cut short or broken") from error
                 continue
-            # a number at the end of the buffer may have more digits
-            if end == len(self._buffer) and not self._ended and isinstance(value, int | float) and self._more():
+            # a number near the end of the buffer may go on: 1|0, 1|.5, 1e|5, 1e-|5
+            if len(self._buffer) - end <= 2 and not self._ended and isinstance(value, int | float):
+                self._more()
                 continue
             self._at = end
             return value

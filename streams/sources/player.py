@@ -180,14 +180,19 @@ class Player:
             return
         if self._began is None:
             self._begin(self._media.start_ms)
-        end = self._media.end_ms
-        while not self._stop.is_set() and (end is None or self.progress.at <= end):
-            at = self._now() if self._speed or end is None else end + 1
+        while not self._stop.is_set() and not self._video_ended():
+            paced = bool(self._speed) or self._media.end_ms is None
+            at = self._now() if paced else self.progress.at + SPAN_MS
             await self._publish(at)
             self.progress.at = at
             self._on_progress(self.progress)
-            if end is None or at <= end:
+            if paced and not self._video_ended():
                 await pause(TICK_S, self._sleep, self._stop)
+
+    def _video_ended(self) -> bool:
+        assert self._media
+        end = self._media.end_ms  # a stream learns it late
+        return end is not None and self.progress.at > end
 
 
 class _Peekable:

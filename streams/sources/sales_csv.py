@@ -8,6 +8,7 @@ are read.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from datetime import tzinfo
 from pathlib import Path
@@ -110,23 +111,27 @@ def _first(cells: list[str], places: list[int]) -> str:
 
 
 def _cells(start: str) -> list[str]:
-    line = start.lstrip("\ufeff").split("\n", 1)[0].rstrip("\r")
-    return next(csv.reader([line], delimiter=_delimiter(start)), [])
+    return next(csv.reader([_first_line(start)], delimiter=_delimiter(start)), [])
 
 
 def _delimiter(start: str) -> str:
-    line = start.split("\n", 1)[0]
-    return max(",\t;", key=line.count)
+    return max(",\t;", key=_first_line(start).count)
+
+
+def _first_line(start: str) -> str:
+    return re.split(r"[\r\n]", start.lstrip("\ufeff").replace("\0", ""), maxsplit=1)[0]
 
 
 def _text_lines(path: Path, tally: Tally, encoding: str) -> Iterator[str]:
+    """Lines as :mod:`csv` wants them: ended by a line feed, whatever the spreadsheet program ends them by."""
     rest = ""
     for piece in files.text(path, tally, encoding):
-        *complete, rest = (rest + piece).split("\n")
-        for line in complete:
-            yield line.replace("\0", "") + "\n"
-    if rest:
-        yield rest.replace("\0", "")
+        text = rest + piece.replace("\0", "")
+        held = "\r" if text.endswith("\r") else ""  # perhaps the first half of an end
+        *complete, rest = text.removesuffix(held).replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        rest += held
+        yield from (line + "\n" for line in complete)
+    yield from (line + "\n" for line in rest.split("\r") if line)
 
 
 def _safely(rows: Any, tally: Tally) -> Iterator[tuple[int, list[str]]]:

@@ -130,7 +130,7 @@ CHAT = [
         "chat-downloader JSON",
         [(1000, "UC1", "還沒開始嗎"), (8000, "無號", "多少錢"), (9000, "UC2", "支持一下"), (10_000, "", "沒有號碼的")],
         3,
-        ["element 8: a message without a time (no timestamp; say when the recording began: start_ms)"],
+        ["element 8: a message without a time (no timestamp; say when the recording began: --start)"],
     ),
     Expected(
         "chat_downloader_lines.jsonl",
