@@ -1,6 +1,6 @@
 """A worker process for fault tests: small operators on topics that the test made. Started as ``python -m``, killed at will.
 
-    python -m tests.faults.support.shellworker '{"servers": …, "instance": …, "agents": [{"name", "operator", "sources"}]}'
+python -m tests.faults.support.shellworker '{"servers": …, "instance": …, "agents": [{"name", "operator", "sources"}]}'
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def agent_of(spec: dict[str, Any]) -> Agent:
 
 
 def main(given: dict[str, Any]) -> None:
-    logging.basicConfig(level=given.get("log", "INFO"), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.basicConfig(
+        level=given.get("log", "INFO"), stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
+    )
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     worker = Worker(

@@ -1,0 +1,110 @@
+"""The agent shell on a real broker under faults. An independent verifier: nothing lost, doubled, or said twice differently."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streams.kafka import Cluster
+from tests.faults.support.shellstage import Stage, until
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture
+def stage(cluster: Cluster, tmp_path: Path) -> Iterator[Stage]:
+    made = Stage(cluster, tmp_path)
+    yield made
+    made.end()
+
+
+def test_end_to_end_and_a_clean_stop(stage: Stage) -> None:
+    worker = stage.start()
+    worker.ready()
+    stage.feed(500, repeats=True)
+    stage.drained()
+    assert worker.terminate() == 0
+    stage.feed(200)
+    again = stage.start()
+    stage.drained()
+    assert again.terminate() == 0
+    verdict = stage.verify()
+    assert verdict.faults == []
+    assert verdict.checked > 3_000
+
+
+@pytest.mark.slow
+def test_kill_9_at_random_points(stage: Stage) -> None:
+    worker = stage.start()
+    worker.ready()
+    with stage.feeding(10_000, per_s=500, repeats=True):
+        for _ in range(5):
+            time.sleep(stage.rng.uniform(0.3, 3))
+            worker.kill()
+            worker = stage.start()
+            if stage.rng.random() < 0.7:
+                worker.ready()
+    stage.drained()
+    verdict = stage.verify()
+    assert verdict.faults == []
+    assert verdict.repeats > 0, "no kill made anybody say anything again: the test has tested nothing"
+
+
+@pytest.mark.slow
+def test_two_workers_one_killed_one_joining_one_paused(stage: Stage) -> None:
+    first, second = stage.start("1"), stage.start("2")
+    first.ready()
+    second.ready()
+    with stage.feeding(10_000, per_s=300, repeats=True):
+        time.sleep(2)
+        second.kill()
+        third = stage.start("3")
+        third.ready()
+        time.sleep(2)
+        first.pause()  # longer than its session: a zombie, when it wakes
+        time.sleep(14)
+        first.resume()
+        time.sleep(3)
+        assert third.terminate() == 0
+    stage.drained(120)
+    verdict = stage.verify()
+    assert verdict.faults == []
+
+
+@pytest.mark.slow
+def test_sigterm_under_load(stage: Stage) -> None:
+    with stage.feeding(8_000, per_s=800):
+        for _ in range(4):
+            worker = stage.start()
+            worker.ready()
+            time.sleep(stage.rng.uniform(0.2, 1.5))
+            assert worker.terminate() == 0
+    stage.start()
+    stage.drained()
+    verdict = stage.verify()
+    assert verdict.faults == []
+
+
+@pytest.mark.slow
+def test_one_percent_poison(stage: Stage) -> None:
+    stage.start().ready()
+    stage.feed(3_000, poison=0.01)
+    stage.drained()
+    verdict = stage.verify()
+    assert verdict.faults == []
+    assert stage.read("live.deadletter", f"echo-{stage.tag}@")
+
+
+def test_all_poison_stops_the_worker_and_it_says_so(stage: Stage) -> None:
+    stage.feed(1_500, poison=1.0)
+    worker = stage.start()
+    assert worker.wait() == 3
+    assert "were dead letters, the limit is 50%" in worker.log.read_text()
+    letters = len(stage.read("live.deadletter", f"echo-{stage.tag}@"))
+    assert letters >= 100
+    again = stage.start()  # a restart gets further, and stops again
+    assert again.wait() == 3
+    until(lambda: len(stage.read("live.deadletter", f"echo-{stage.tag}@")) > letters, 10, "more letters after a restart")
