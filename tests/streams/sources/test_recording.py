@@ -1,5 +1,6 @@
 """Order, ids and numbers that every file dialect shares."""
 
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +118,19 @@ def test_whole_text_can_be_written(text: str, halves: str) -> None:
     mended = whole(text + halves)
     msgspec.json.encode(mended)
     assert ("😂" in mended) or halves != "\ud83d\ude02"
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
+    def peak(rows: int) -> int:
+        def drafts(tally: Tally) -> Any:
+            return (chat(T + n * 7, n, f"u{n % 100}", f"text {n}") for n in range(rows))
+
+        source = Recording("test", tmp_path, drafts, ahead=2000)
+        tracemalloc.start()
+        assert sum(1 for _ in source.events()) == rows
+        highest = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return highest
+
+    assert peak(40_000) < 1.2 * peak(10_000)
