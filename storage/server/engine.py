@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from storage.server.access import Role
 from storage.server.failure import StoreFailure, from_engine
-from storage.server.guard import Guard, Judgement
+from storage.server.guard import Guard, Judgement, quote
 from streams.records import FatalError
 
 DATABASE: Final = "live"
@@ -203,13 +203,13 @@ class Engine:
             elif role.read_only:
                 raise StoreFailure(81, f"Database {database} does not exist", "UNKNOWN_DATABASE")
         connection.query(f"USE {database}", "TSV")
-        judgement = self.guard.judge(connection, text, statement.parameters, read_only=role.read_only)
-        if judgement.root.startswith("Insert"):
-            settings.pop("final", None)
         settings["log_comment"] = statement.id
         if role.read_only:
             settings["readonly"] = "1"
-        connection.query("SET " + ", ".join(f"{name} = {_quote(value)}" for name, value in settings.items()), "TSV")
+        connection.query("SET " + ", ".join(f"{name} = {quote(value)}" for name, value in settings.items()), "TSV")
+        judgement = self.guard.judge(connection, text, statement.parameters, read_only=role.read_only)
+        if judgement.root.startswith("Insert"):
+            connection.query("SET final = 0", "TSV")  # what a view makes of rows must not depend on who writes them
         return Run(self, connection, statement, judgement)
 
     def kill(self, statement: Statement) -> None:
@@ -217,7 +217,7 @@ class Engine:
         connection = self._connect()
         try:
             with suppress(RuntimeError):
-                connection.query(f"KILL QUERY WHERE Settings['log_comment'] = {_quote(statement.id)} ASYNC", "TSV")
+                connection.query(f"KILL QUERY WHERE Settings['log_comment'] = {quote(statement.id)} ASYNC", "TSV")
         finally:
             connection.close()
 
@@ -225,8 +225,3 @@ class Engine:
         """Release the directory. Statements that still run are cut off."""
         with suppress(Exception):
             self._keeper.close()
-
-
-def _quote(value: str) -> str:
-    escaped = str(value).replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

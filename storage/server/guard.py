@@ -41,6 +41,13 @@ WRITER_CONTROL: Final = ("Set", "UseQuery", "SYSTEM", "KillQueryQuery")
 OWN_DATABASES: Final = ("live", "system", "information_schema")
 STATEMENT_LIMIT: Final = 1 << 18
 
+
+def quote(value: str) -> str:
+    """A string as SQL writes it."""
+    escaped = str(value).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
 _FUNCTION: Final = re.compile(r"^ *Function (\S+)", re.MULTILINE)
 _NAME: Final = re.compile(r"^ *(?:Table)?Identifier (\S[^\n]*?)(?: \(alias .*\))?(?: \(children \d+\))?$", re.MULTILINE)
 
@@ -68,10 +75,12 @@ class Guard:
                 62, f"a statement of more than {STATEMENT_LIMIT} characters: send data apart from it", "SYNTAX_ERROR"
             )
         verdict = connection.classify_query(text, "live")
+        if verdict["statement_count"] != 1:
+            # Two statements behind EXPLAIN would run the second, so nothing is explained that is not exactly one.
+            connection.query(f"SELECT formatQuery({quote(text)})", "Null")
+            raise StoreFailure(62, "exactly one statement, please", "SYNTAX_ERROR")
         tree = connection.query("EXPLAIN AST " + text, "TSVRaw", params=dict(parameters)).bytes().decode(errors="replace")
         root = tree.split("(", 1)[0].split("\n", 1)[0].strip()
-        if verdict["statement_count"] != 1:
-            raise StoreFailure(62, "one statement at a time, please", "SYNTAX_ERROR")
         self._check_functions(tree)
         self._check_names(tree, read_only=read_only)
         kind = verdict["query_class"].name

@@ -67,6 +67,7 @@ class HttpConnection(BaseHTTPRequestHandler):
     def _answer(self, *, read_only: bool) -> None:
         self._started = False
         self._statement: Statement | None = None
+        self._encode, self._finish = _encoder("")
         body = _Body(self.rfile, dict(self.headers.items()))
         try:
             path, parameters = self._parameters()
@@ -178,6 +179,7 @@ class HttpConnection(BaseHTTPRequestHandler):
         headers = {"Content-Type": CONTENT_TYPES.get(output, "text/plain; charset=UTF-8"), "X-ClickHouse-Format": output}
         if not native and wanted:
             headers["Content-Encoding"] = wanted
+        self._encode, self._finish = encode, finish
         self._start(200, headers | self._summary(read_rows=run.rows_read, read_bytes=run.bytes_read))
         for piece in chain([first], pieces):
             self._chunk(codec.compress(piece) if native else encode(piece))
@@ -235,7 +237,7 @@ class HttpConnection(BaseHTTPRequestHandler):
         if self._started:  # too late for a status: the text goes out, and the missing last chunk says that this is no result
             self.close_connection = True
             with suppress(OSError):
-                self._chunk(text)
+                self._chunk(self._encode(text) + self._finish())
             return
         self.close_connection = True
         headers = {"X-ClickHouse-Exception-Code": str(failure.code)}
@@ -259,6 +261,10 @@ class _Body:
         self.ended = not self._chunked and not self._left
 
     def pieces(self) -> Iterator[bytes]:
+        """What was sent, decompressed; no piece is empty."""
+        return filter(None, self._decoded())
+
+    def _decoded(self) -> Iterator[bytes]:
         raw = self._raw()
         if self.native:
             yield from _native_content(raw)

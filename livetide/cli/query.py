@@ -1,0 +1,74 @@
+"""``livetide query SQL``: a question to the store, answered in any of ClickHouse's formats."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from storage.client import Address
+
+
+def query(
+    sql: str = typer.Argument(help="One statement; - reads it from stdin.", metavar="SQL"),
+    format: str = typer.Option(
+        "PrettyCompact", "--format", "-f", help="As ClickHouse names them: TSVWithNames, JSONEachRow, …"
+    ),
+    param: list[str] = typer.Option([], "--param", help="NAME=VALUE for a {NAME:Type} in the statement. May be repeated."),
+) -> None:
+    """Ask the store and stream the answer to stdout, as the user who may only read.
+
+    Tables live in the database `live`: danmaku, sales, alerts, highlights, clips, chat_minutes, sales_minutes and others
+    (`SHOW TABLES`). With LIVETIDE_CLICKHOUSE the question goes to that server, by HTTP on port 8123 (8443 with TLS).
+    """
+    from storage.client import Address
+    from livetide.reading import reader_url
+    from livetide.stack.state import connected
+
+    settings = connected()
+    url = settings.clickhouse.get_secret_value()
+    address = Address.parse(reader_url(settings))
+    port = (8443 if address.secure else 8123) if url else settings.store_http_port
+    text = sys.stdin.read() if sql == "-" else sql
+    if not text.strip():
+        raise typer.BadParameter("the statement is empty", param_hint="SQL")
+    _stream(address, port, text, {"default_format": format, **_parameters(param)}, embedded=not url)
+
+
+def _parameters(given: list[str]) -> dict[str, str]:
+    parameters = {}
+    for item in given:
+        name, equals, value = item.partition("=")
+        if not equals or not name.isidentifier():
+            raise typer.BadParameter(f"{item!r} must read NAME=VALUE", param_hint="--param")
+        parameters[f"param_{name}"] = value
+    return parameters
+
+
+def _stream(address: Address, port: int, text: str, parameters: dict[str, str], *, embedded: bool) -> None:
+    import httpx
+
+    from livetide.cli.errors import NOT_RUNNING
+    from streams.records import InvalidError, RetryError
+
+    where = f"{'https' if address.secure else 'http'}://{address.host}:{port}"
+    try:
+        with httpx.stream(
+            "POST", where, params={"database": address.database, **parameters}, content=text.encode(), timeout=httpx.Timeout(300, connect=5),
+            auth=(address.user, address.password), trust_env=False,
+        ) as answer:  # fmt: skip
+            if answer.status_code != 200:
+                answer.read()
+                raise InvalidError(answer.text.strip()[:2000] or f"{where} answers {answer.status_code}")
+            for piece in answer.iter_bytes():
+                sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
+    except httpx.ConnectError as error:
+        if embedded:
+            typer.echo(f"livetide: no store answers at {where}: `livetide up` starts one", err=True)
+            raise typer.Exit(NOT_RUNNING) from error
+        raise RetryError(f"no ClickHouse answers by HTTP at {where}: {error}") from error
+    except httpx.HTTPError as error:
+        raise RetryError(f"the answer of {where} broke off ({type(error).__name__}): it is not complete") from error

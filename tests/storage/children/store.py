@@ -1,0 +1,27 @@
+"""``python -m tests.storage.children.store FOLDER NATIVE_PORT HTTP_PORT``: a store until SIGTERM; prints its ports."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from storage.server import StoreServer
+
+
+def main() -> None:
+    folder, native, http = sys.argv[1:4]
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    server = StoreServer(Path(folder), os.environ["STORE_PASSWORD"], native_port=int(native), http_port=int(http))
+    server.start()
+    print(json.dumps({"native": server.native_port, "http": server.http_port}), flush=True)
+    stop.wait()
+    server.stop()
+
+
+if __name__ == "__main__":
+    main()

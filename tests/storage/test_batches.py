@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from storage.batches import Batch, DeadShare, Message, Partition, Recent
+from storage.ledger import Claim
+from storage.rows import TABLE_OF
+from streams import records as r
+from streams.records import FatalError
+
+NOW = 1_700_000_000_000
+
+
+def sale(number: int) -> r.Sale:
+    return r.Sale(room="r", event_ts=NOW, ingest_ts=NOW, id=str(number), source="s", type="order", order=str(number))
+
+
+def mood(number: int) -> r.Mood:
+    return r.Mood(
+        room="r", event_ts=NOW, ingest_ts=NOW, id=str(number), revision=number, messages=1, users=1, negative_share=0,
+        positive_share=0, arousal=0,
+    )  # fmt: skip
+
+
+def message(offset: int, record: Any, sequence: tuple[str, int] | None = None) -> Message:
+    value = record if isinstance(record, bytes | None) else r.encode(record)
+    return Message(offset, b"r", value, [r.sequence_header(*sequence)] if sequence else None)
+
+
+def partition(topic: str = "live.sales", **given: Any) -> Partition:
+    return Partition(TABLE_OF[topic], 0, given.pop("sequences", {}), given.pop("recent", Recent()), **given)
+
+
+def feed(reader: Partition, messages: list[Message]) -> Batch:
+    for each in messages:
+        reader.take(each, lambda: NOW)
+    batch = reader.cut()
+    assert batch
+    return batch
+
+
+def ids(batch: Batch, table: str = "live.sales") -> list[str]:
+    return [row[TABLE_OF[table].columns.index("source_id" if table == "live.sales" else "id")] for row in batch.rows]
+
+
+def test_a_batch_knows_its_offsets() -> None:
+    batch = feed(partition(), [message(5, sale(1)), message(9, sale(2))])
+    assert (batch.first, batch.last, batch.records, ids(batch)) == (5, 9, 2, ["1", "2"])
+
+
+def test_a_row_that_comes_again_is_left_out() -> None:
+    batch = feed(partition(), [message(1, sale(1)), message(2, sale(1)), message(3, sale(2)), message(4, sale(1))])
+    assert (ids(batch), batch.repeats) == (["1", "2"], 2)
+
+
+def test_numbered_records_count_once_whatever_their_ids() -> None:
+    reader = partition("live.mood")
+    batch = feed(reader, [message(1, mood(1), ("w", 1)), message(2, mood(1), ("w", 2)), message(3, mood(1), ("w", 2))])
+    assert (ids(batch, "live.mood"), batch.repeats) == (["1", "1"], 1)
+    assert (batch.before, reader.sequences) == ({}, {"w": 2})
+
+
+def test_writers_count_for_themselves() -> None:
+    batch = feed(partition("live.mood", sequences={"a": 5}), [message(1, mood(1), ("a", 5)), message(2, mood(2), ("b", 1))])
+    assert ids(batch, "live.mood") == ["2"]
+    assert batch.before == {"a": 5}
+
+
+@pytest.mark.parametrize("value", [None, b"", b"\xc1", b"not msgpack", r.encode(mood(1))])
+def test_poison_becomes_a_dead_letter_and_the_rest_goes_on(value: bytes | None) -> None:
+    batch = feed(partition(), [message(1, sale(1)), message(2, value), message(3, sale(2))])
+    assert ids(batch) == ["1", "2"]
+    (letter,) = batch.dead
+    assert (letter.topic, letter.partition, letter.offset, letter.stage) == ("live.sales", 0, 2, "sink")
+    assert (letter.value, letter.key, letter.room, letter.failed_ts) == (value or b"", b"r", "r", NOW)
+    assert letter.reason
+
+
+def test_a_header_that_is_no_number_is_poison() -> None:
+    batch = feed(partition(), [Message(1, b"r", r.encode(sale(1)), [(r.SEQUENCE_HEADER, b"w:x")])])
+    assert len(batch.dead) == 1
+    assert not batch.rows
+
+
+def test_a_numbered_poison_is_not_counted_again() -> None:
+    batch = feed(partition("live.mood"), [message(1, b"bad", ("w", 1)), message(2, b"bad", ("w", 1))])
+    assert (len(batch.dead), batch.repeats) == (1, 1)
+
+
+def test_an_offset_that_goes_back_is_fatal() -> None:
+    reader = partition()
+    reader.take(message(5, sale(1)), lambda: NOW)
+    with pytest.raises(FatalError, match="offset 5 came after 5"):
+        reader.take(message(5, sale(1)), lambda: NOW)
+
+
+def test_a_batch_that_is_sent_again_has_the_same_cut() -> None:
+    claim = Claim("live.mood", 0, 3, 6, {"w": 2}, {"w": 5})
+    reader = partition("live.mood", sequences={"w": 5}, resend=claim)
+    for number in range(3, 9):
+        reader.take(message(number, mood(number), ("w", number)), lambda: NOW)
+    assert reader.due
+    batch = reader.cut()
+    assert batch
+    assert (batch.first, batch.last, batch.resend, ids(batch, "live.mood")) == (3, 6, True, ["3", "4", "5", "6"])
+    assert [held.offset for held in reader.held()] == [7, 8]
+    assert reader.waits_for is None
+
+
+def test_a_batch_that_is_sent_again_ends_where_reading_has_passed_it() -> None:
+    reader = partition(resend=Claim("live.sales", 0, 3, 6))
+    reader.take(message(3, sale(1)), lambda: NOW)
+    before = reader.due
+    reader.position = 6  # the rest was compacted away
+    assert (before, reader.due) == (False, True)
+    batch = reader.cut()
+    assert batch
+    assert (batch.first, batch.last) == (3, 6)
+
+
+def test_old_ids_are_forgotten_in_order() -> None:
+    recent = Recent(["a", "b"], size=2)
+    assert recent.repeated("a")
+    assert not recent.repeated("c")
+    assert not recent.repeated("a")
+    assert recent.repeated("c")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 60))
+def test_whatever_crashes_the_store_gets_each_row_once(seed: int, count: int) -> None:
+    """A store that remembers tokens, a sink that dies anywhere, duplicates and repeats in the log: every row once."""
+    chance = random.Random(seed)
+    log, number = [], 0
+    for offset in range(count):
+        if number and chance.random() < 0.3:
+            again = chance.randint(1, number)
+            log.append(message(offset, mood(again), ("w", again)))
+        else:
+            number += 1
+            log.append(message(offset, mood(number), ("w", number)))
+    stored: dict[str, list[str]] = {}
+    ledger: Claim | None = None
+    committed = 0
+    while committed < count:
+        resend = ledger if ledger and committed <= ledger.last else None
+        reader = partition("live.mood", sequences=ledger.after if ledger else {}, resend=resend)
+        start = resend.first if resend else max(committed, ledger.last + 1 if ledger else 0)
+        for each in log[start:]:
+            reader.take(each, lambda: NOW)
+            if not (reader.due if reader.waits_for is not None else chance.random() < 0.3 or each is log[-1]):
+                continue
+            batch = reader.cut()
+            assert batch
+            if batch.rows and not batch.resend:
+                ledger = Claim("live.mood", 0, batch.first, batch.last, batch.before, dict(reader.sequences))
+            if chance.random() < 0.2:
+                break
+            if batch.rows:
+                stored.setdefault(f"{batch.first}-{batch.last}", ids(batch, "live.mood"))
+            if chance.random() < 0.2:
+                break
+            committed = batch.last + 1
+            if reader.held():
+                break
+    assert sorted(int(row) for rows in stored.values() for row in rows) == list(range(1, number + 1))
+
+
+def test_mostly_poison_stops_the_sink() -> None:
+    share = DeadShare(0.5)
+    share.count(Batch(0, {}, records=99, dead=[_letter()] * 99))
+    with pytest.raises(FatalError, match="limit is 50%"):
+        share.count(Batch(0, {}, records=10, dead=[_letter()] * 10))
+
+
+def test_one_percent_of_poison_does_not() -> None:
+    share = DeadShare(0.5)
+    for _ in range(200):
+        share.count(Batch(0, {}, records=1000, dead=[_letter()] * 10))
+
+
+def _letter() -> r.DeadLetter:
+    return r.DeadLetter(topic="t", partition=0, offset=0, reason="x", stage="sink", failed_ts=NOW)
