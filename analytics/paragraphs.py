@@ -1,0 +1,303 @@
+"""Product paragraphs: from when to when the host talks about which product, and how far it came.
+
+Sentences get their stages with a lag of a few sentences (``analytics/stages.py``). A paragraph begins with an introduction and
+ends with its close, with the next introduction, after half a minute of idle talk, or at a hard border: another product is
+shown or pinned. It is complete when intro, feature, price and call were all there, else partial. It is told when it begins
+(``open``), when it ends, and once more a minute after the call, with the orders that followed it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from analytics.clock import RoomClock
+from analytics.labels import Sheet, spoken_labels
+from analytics.stages import CLOSE, CTA, IDLE, INTRO, NEAR_MS, PRICE, STAGES, Cues, Lattice, Sentence, certainty, load_cues
+from analytics.state import dump_state, load_state
+from streams.records import Paragraph, Product, Record, Sale, Speech, yuan
+
+VERSION = 1
+SECOND = 1_000
+HOUR = 3_600 * SECOND
+LAG = 3
+LAG_MS = 15 * SECOND
+IDLE_MS = 30 * SECOND
+ORDERS_MS = 60 * SECOND
+SALES_BOUND_MS = 5 * SECOND
+NEEDED = ("intro", "feature", "price", "cta")
+MOST_SENTENCES, MOST_TEXT = 80, 120
+MOST_SHEETS, MOST_ORDERS = 500, 5_000
+FEWEST = 2  # sentences, or it was a slip of the tongue
+
+
+class _Draft(msgspec.Struct, array_like=True):
+    """A paragraph in the making."""
+
+    start: int
+    end: int
+    sku: str
+    pinned: bool
+    stages: dict[str, int] = {}
+    sentences: list[str] = []
+    sure: float = 0.0  # the sum of the certainties
+    count: int = 0
+    idle_since: int = 0
+    opened: bool = False
+
+    @property
+    def complete(self) -> bool:
+        return all(stage in self.stages for stage in NEEDED)
+
+
+_Changes = dict[int, tuple[_Draft, int]]  # by start: the paragraph, and how far it is told
+OPEN, ENDED, CONFIRMED = range(3)
+
+
+class _Order(msgspec.Struct, array_like=True):
+    ts: int
+    sku: str
+    amount: int
+
+
+class _Room(msgspec.Struct, array_like=True):
+    arrived: int
+    clock: RoomClock
+    ingest_ts: int = 0
+    lattice: Lattice = msgspec.field(default_factory=Lattice)
+    draft: _Draft | None = None
+    waiting: list[_Draft] = []  # ended, and waiting for the orders after their call
+    sheets: dict[str, Sheet] = {}
+    shown: str = ""
+    shown_at: int = 0
+    cued: int = 0  # when a link, a price or a call was last spoken of
+    orders: dict[str, _Order] = {}
+
+
+class ParagraphOperator:
+    """Speech, product events and sales in, :class:`Paragraph` out.
+
+    ``close_ms``: silence after which a tick ends what is open. ``forget_ms``: silence after which a room is forgotten.
+    """
+
+    def __init__(self, cues: Cues | None = None, *, close_ms: int = 20 * SECOND, forget_ms: int = HOUR) -> None:
+        self._cues = cues or load_cues()
+        self._close_ms, self._forget_ms = close_ms, forget_ms
+        self._rooms: dict[str, _Room] = {}
+
+    def feed(self, record: Record, revision: int) -> Sequence[Record]:
+        if not isinstance(record, Speech | Product | Sale):
+            return ()
+        room = self._rooms.get(record.room)
+        if room is None:
+            room = self._rooms[record.room] = _Room(record.ingest_ts, RoomClock(record.event_ts))
+        room.arrived = max(room.arrived, record.ingest_ts)
+        room.ingest_ts = record.ingest_ts
+        changed: _Changes = {}
+        before, moves = room.clock.now, room.clock.moves
+        if room.clock.accept(record.end_ts if isinstance(record, Speech) else record.event_ts):
+            if room.clock.moves > moves and room.clock.now < before:
+                self._end_all(room, changed)
+                room.shown_at, room.orders = 0, {}
+            if isinstance(record, Speech):
+                self._hear(room, record, changed)
+            elif isinstance(record, Product):
+                self._show(room, record, changed)
+            else:
+                self._sell(room, record)
+        elif isinstance(record, Product):
+            self._note(room, record)
+        self._confirm(room, room.clock.now - SALES_BOUND_MS, changed)
+        return self._tell(record.room, room, changed, revision)
+
+    # ── What comes in ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _hear(self, room: _Room, speech: Speech, changed: _Changes) -> None:
+        text = speech.text[:MOST_TEXT]
+        boarding = speech.event_ts - room.cued <= NEAR_MS
+        odds = self._cues.weigh(text, named=bool(self._named(room, text)), boarding=boarding)
+        if max(odds[PRICE], odds[CTA]) >= 1.2:
+            room.cued = max(room.cued, speech.event_ts)
+        room.lattice.push(Sentence(speech.event_ts, speech.end_ts, text, odds))
+        for sentence, stage in room.lattice.settle(LAG, speech.event_ts - LAG_MS):
+            self._place(room, sentence, stage, changed)
+
+    def _named(self, room: _Room, text: str) -> str:
+        """The sku of the product that a sentence names; empty when none. Two parts of its name must be in the sentence."""
+        best, found = 1, ""
+        for sku, sheet in room.sheets.items():
+            name = sheet.name.replace(" ", "")
+            parts = sum(name[index : index + 2] in text for index in range(len(name) - 1))
+            if parts > best and 2 * parts >= min(8, len(name) - 1):
+                best, found = parts, sku
+        return found
+
+    def _note(self, room: _Room, product: Product) -> None:
+        known = room.sheets.get(product.sku, Sheet())
+        if product.sku in room.sheets or len(room.sheets) < MOST_SHEETS:
+            attributes = product.attributes
+            room.sheets[product.sku] = Sheet(
+                product.name or known.name, product.price or known.price,
+                attributes.get("品类", known.category), attributes.get("品牌", known.brand),
+            )  # fmt: skip
+
+    def _show(self, room: _Room, product: Product, changed: _Changes) -> None:
+        """A hard border, where another product comes on. One that is told too late only names the product."""
+        self._note(room, product)
+        if product.type == "withdraw" or product.event_ts < room.shown_at:
+            return
+        again = product.sku == room.shown
+        room.shown, room.shown_at = product.sku, product.event_ts
+        if again and (room.draft or room.lattice.waiting):
+            return
+        if not self._begins_with(room, product):
+            self._flush(room, changed)
+        if not self._begins_with(room, product):
+            self._end(room, changed)
+            room.lattice.border(product.event_ts)
+
+    def _begins_with(self, room: _Room, product: Product) -> bool:
+        """Whether the paragraph that is open began with this product's show, which is then told late. If so it is named."""
+        draft = room.draft
+        if draft is None or draft.start < product.event_ts - 2 * SECOND:
+            return False
+        draft.sku, draft.pinned = product.sku, True
+        return True
+
+    def _sell(self, room: _Room, sale: Sale) -> None:
+        key = sale.order or sale.id
+        if sale.type not in ("order", "pay") or (key in room.orders and sale.type == "order"):
+            return
+        placed = room.orders.get(key)
+        room.orders[key] = _Order(placed.ts if placed else sale.event_ts, sale.sku, sale.amount)
+        if len(room.orders) > 1_000:
+            oldest = room.clock.now - 3 * ORDERS_MS
+            kept = [(key, order) for key, order in room.orders.items() if order.ts >= oldest]
+            room.orders = dict(kept[-MOST_ORDERS:])
+
+    # ── What is made of it ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _place(self, room: _Room, sentence: Sentence, stage: int, changed: _Changes) -> None:
+        """Put a settled sentence into the paragraph that is open, or let it end that one, or begin one."""
+        draft = room.draft
+        named = self._named(room, sentence.text) if stage != IDLE else ""
+        if draft and self._ends(draft, sentence, stage, named):
+            self._end(room, changed)
+            draft = None
+        if stage == IDLE:
+            if draft and not draft.idle_since:
+                draft.idle_since = sentence.start
+            return
+        if draft is None:
+            if stage == CLOSE:
+                return  # the tail of what has ended
+            on_show = room.shown if sentence.end > room.shown_at else ""
+            draft = room.draft = _Draft(sentence.start, sentence.end, on_show or named, bool(on_show))
+        draft.sku = draft.sku or named
+        draft.idle_since = 0
+        draft.end = sentence.end
+        draft.stages.setdefault(STAGES[stage], sentence.start)
+        if len(draft.sentences) < MOST_SENTENCES:
+            draft.sentences.append(sentence.text)
+        draft.sure += certainty(sentence.odds, stage)
+        draft.count += 1
+        if draft.count >= FEWEST and not draft.opened:
+            draft.opened = True
+            changed[draft.start] = draft, OPEN
+
+    def _ends(self, draft: _Draft, sentence: Sentence, stage: int, named: str) -> bool:
+        """Whether a sentence shows that the paragraph was over before it."""
+        if stage == IDLE:
+            closed = "close" in draft.stages
+            return closed or (draft.idle_since > 0 and sentence.end - draft.idle_since > IDLE_MS)
+        if draft.idle_since and sentence.start - draft.idle_since > IDLE_MS:
+            return True
+        if stage == INTRO:
+            far = any(name in draft.stages for name in ("cta", "close"))
+            return far or bool(named and draft.sku and named != draft.sku and not draft.pinned)
+        return False
+
+    def _flush(self, room: _Room, changed: _Changes) -> None:
+        for sentence, stage in room.lattice.settle(0, 0):
+            self._place(room, sentence, stage, changed)
+
+    def _end(self, room: _Room, changed: _Changes) -> None:
+        draft, room.draft = room.draft, None
+        if draft and draft.count >= FEWEST:
+            changed[draft.start] = draft, ENDED
+            room.waiting.append(draft)
+
+    def _end_all(self, room: _Room, changed: _Changes) -> None:
+        self._flush(room, changed)
+        self._end(room, changed)
+        self._confirm(room, 1 << 62, changed)
+        room.lattice = Lattice()
+
+    def _confirm(self, room: _Room, until: int, changed: _Changes) -> None:
+        """Paragraphs whose minute after the call is over by ``until`` are told a last time."""
+        for draft in [draft for draft in room.waiting if draft.stages.get("cta", draft.end) + ORDERS_MS <= until]:
+            room.waiting.remove(draft)
+            if "cta" in draft.stages:
+                changed[draft.start] = draft, CONFIRMED
+
+    # ── What is told ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _tell(self, name: str, room: _Room, changed: _Changes, revision: int) -> list[Record]:
+        return [self._paragraph(name, room, draft, told, revision) for draft, told in changed.values()]
+
+    def _paragraph(self, name: str, room: _Room, draft: _Draft, told: int, revision: int) -> Paragraph:
+        status: Literal["open", "complete", "partial"] = "open"
+        if told >= ENDED:
+            status = "complete" if draft.complete else "partial"
+        labels, bought = {}, 0
+        if told >= ENDED:
+            labels = spoken_labels(draft.sentences, room.sheets.get(draft.sku))
+            labels["seconds"] = str(round((draft.end - draft.start) / SECOND))
+            if told == CONFIRMED:
+                after = self._after(room, draft)
+                bought = len(after)
+                labels["orders_60s"], labels["gmv_60s"] = str(bought), yuan(sum(order.amount for order in after))
+        confidence = draft.sure / draft.count + (0.1 if draft.pinned else 0.0) + (0.1 if bought else 0.0)
+        return Paragraph(
+            room=name,
+            event_ts=draft.start,
+            ingest_ts=room.ingest_ts,
+            id=f"paragraph:{name}:{draft.start}",
+            revision=revision,
+            end_ts=draft.end,
+            sku=draft.sku,
+            status=status,
+            stages=dict(draft.stages),
+            sentences=list(draft.sentences),
+            confidence=round(min(confidence, 0.99), 2),
+            labels=labels,
+        )
+
+    def _after(self, room: _Room, draft: _Draft) -> list[_Order]:
+        """The orders of the minute after the call, of this product where it is known."""
+        call = draft.stages["cta"]
+        return [
+            order for order in room.orders.values()
+            if call <= order.ts <= call + ORDERS_MS and (not draft.sku or order.sku == draft.sku)
+        ]  # fmt: skip
+
+    def tick(self, now_ms: int, revision: int) -> Sequence[Record]:
+        told: list[Record] = []
+        for name, room in list(self._rooms.items()):
+            silent = now_ms - room.arrived
+            if silent >= self._close_ms and (room.draft or room.waiting or room.lattice.waiting):
+                changed: _Changes = {}
+                room.ingest_ts = now_ms
+                self._end_all(room, changed)
+                told += self._tell(name, room, changed, revision)
+            if silent >= self._forget_ms:
+                del self._rooms[name]
+        return told
+
+    def dump(self) -> bytes:
+        return dump_state("paragraphs", VERSION, self._rooms)
+
+    def load(self, data: bytes) -> None:
+        self._rooms = load_state(data, "paragraphs", VERSION, dict[str, _Room])
