@@ -7,9 +7,11 @@ from threading import Event
 from livetide.processes.duty import on_duty
 from livetide.settings import Settings
 from streams.broker import EmbeddedBroker, jars
+from streams.broker.training import train
 from streams.records import FatalError
 
 ASKED_EVERY_S = 10.0
+TRAIN_AFTER_S = 30.0
 SILENT = 6
 """Questions in a row without an answer after which the broker counts as stuck."""
 
@@ -42,8 +44,13 @@ def run(settings: Settings) -> None:
             answering.clear()
             broker.stop()
 
+    def prepare_faster_starts(stop: Event) -> None:
+        if not stop.wait(TRAIN_AFTER_S):
+            train(settings.cache, stopped=stop.is_set)
+        stop.wait()
+
     with on_duty(settings, lambda: None if answering.is_set() else "the broker is starting") as duty:
-        duty.run([keep])
+        duty.run([keep, prepare_faster_starts])
 
 
 def _ended(broker: EmbeddedBroker, stop: Event) -> bool:

@@ -54,11 +54,15 @@ class Spec:
 
 @dataclass(frozen=True)
 class Policy:
-    """How patient the supervisor is, in seconds. The pause before a restart doubles with each restart ``within`` a time."""
+    """How patient the supervisor is, in seconds. The pause before a restart doubles with each restart ``within`` a time.
+
+    ``most_false_starts`` in a row without ever having been ready is a fault that waiting does not heal.
+    """
 
     first_pause: float = 0.1
     longest_pause: float = 30.0
     most_restarts: int = 8
+    most_false_starts: int = 4
     within: float = 300.0
     ready_every: float = 0.1
     alive_every: float = 5.0
@@ -107,6 +111,7 @@ class Supervisor:
         self._children: dict[str, Child] = {}
         self._ready = {spec.name: threading.Event() for spec in specs}
         self._retry = {spec.name: threading.Event() for spec in specs}
+        self._proven: set[str] = set()  # who has been ready once
         self._stopping = threading.Event()
         self._lock = threading.RLock()
         self._threads: list[threading.Thread] = []
@@ -163,6 +168,7 @@ class Supervisor:
 
     def _tend(self, spec: Spec) -> None:
         ends: deque[float] = deque()
+        false_starts = 0
         while self._wait_for(spec.after):
             reason = self._live(spec)
             (self._run / f"{spec.name}.pid").unlink(missing_ok=True)
@@ -170,11 +176,13 @@ class Supervisor:
                 break
             if all(self._ready[name].is_set() for name in spec.after):
                 ends.append(time.monotonic())
+                false_starts = 0 if spec.name in self._proven else false_starts + 1
             while ends and ends[0] < time.monotonic() - self._policy.within:
                 ends.popleft()
-            if len(ends) > self._policy.most_restarts:
+            if len(ends) > self._policy.most_restarts or false_starts > self._policy.most_false_starts:
                 self._give_up(spec, len(ends), reason)
                 ends.clear()
+                false_starts = 0
             else:
                 log.warning("%s %s; starting it again", spec.name, reason)
                 self._set(spec.name, "pausing", reason=reason, restarted=True)
@@ -214,6 +222,7 @@ class Supervisor:
             return None
         if reason is not None:
             return reason
+        self._proven.add(spec.name)
         self._set(spec.name, "ready", reason="", pid=child.pid)
         reason = self._until_end(spec, child)
         self._ready[spec.name].clear()

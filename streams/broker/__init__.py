@@ -14,11 +14,11 @@ import shutil
 import subprocess
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
-from streams.broker import configuration, jars, java, ports
+from streams.broker import configuration, jars, java, ports, warmth
 from streams.broker.child import Child, end_process, write_pid_file
 from streams.kafka import Cluster
 from streams.records import FatalError, RetryError
@@ -50,6 +50,8 @@ class EmbeddedBroker:
         find_java: Callable[[], Path] = java.find,
         free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
         heap: str = "512m",
+        options: Sequence[str] = (),
+        prefix: Sequence[str] = (),
         timeout: float = 60.0,
     ) -> None:
         self.data = data.resolve()
@@ -60,6 +62,8 @@ class EmbeddedBroker:
         self._find_java = find_java
         self._free_bytes = free_bytes
         self._heap = heap
+        self._options = list(options)  # more options of Java; instead of those of a faster start
+        self._prefix = list(prefix)  # a program that runs Java, such as nice
         self._timeout = timeout
         self._child: Child | None = None
         self._lock: IO[str] | None = None
@@ -101,15 +105,27 @@ class EmbeddedBroker:
             if end_process(self.data / "broker.pid"):
                 log.warning("ended a broker that an earlier run left behind in %s", self.data)
             self._check_ports_and_disk()
-            command = self._prepare(program, paths)
-            position = self._log_size()
-            with (self.logs / "kafka.out").open("wb") as output:
-                self._child = Child([*command, "kafka.Kafka", str(self.data / "server.properties")], output=output)
-            write_pid_file(self.data / "broker.pid", self._child.pid)
-            self._wait_until_ready(position)
+            arguments = self._prepare(program, paths)
+            faster = [] if self._options else warmth.options(warmth.cache_file(jars.folder_in(self.cache), program))
+            try:
+                self._launch(program, [*(self._options or faster), *arguments])
+            except FatalError:
+                if not faster:
+                    raise
+                log.warning("the Kafka broker did not start with the file for a faster start: starting it without")
+                warmth.cache_file(jars.folder_in(self.cache), program).unlink(missing_ok=True)
+                self._launch(program, arguments)
         except BaseException:
             self.stop()
             raise
+
+    def _launch(self, program: Path, arguments: list[str]) -> None:
+        position = self._log_size()
+        command = [*self._prefix, str(program), *arguments, "kafka.Kafka", str(self.data / "server.properties")]
+        with (self.logs / "kafka.out").open("wb") as output:
+            self._child = Child(command, output=output)
+        write_pid_file(self.data / "broker.pid", self._child.pid)
+        self._wait_until_ready(position)
 
     def stop(self, grace: float = 15.0) -> None:
         """Stop it cleanly; after ``grace`` seconds by force. Harmless when it does not run."""
@@ -151,10 +167,10 @@ class EmbeddedBroker:
         properties.write_text(configuration.server_properties(self.data, self.port, self.controller_port))
         log4j.write_text(configuration.log4j2(self.logs))
         options = configuration.java_options(log4j, self._heap)
-        command = [str(program), *options, "-cp", os.pathsep.join(map(str, paths))]
+        arguments = [*options, "-cp", os.pathsep.join(map(str, paths))]
         if not (self.data / "log" / "meta.properties").exists():
-            self._format(command, properties)
-        return command
+            self._format([*self._prefix, str(program), *arguments], properties)
+        return arguments
 
     def _format(self, command: list[str], properties: Path) -> None:
         name = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "0")
