@@ -19,7 +19,7 @@ from streams.gateway.tickets import Receipt, Ticket
 from streams.records import DeadLetter, LivetideError, Meter, Product, Record, RetryError, encode
 from streams.topics import DEADLETTER, TOPIC_OF, partition_of
 
-DEADLETTER_BYTES = 256 << 10
+DEADLETTER_BYTES = 900_000
 MOST_SOURCE_LABELS = 200
 
 
