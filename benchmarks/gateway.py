@@ -19,11 +19,10 @@ from typing import Any
 import httpx
 import psutil
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
 from livetide.processes import gateway
 from livetide.settings import CACHE, Settings, load_secrets
+from streams.admin import create_topics
 from streams.broker import EmbeddedBroker
 from streams.broker.ports import free_port
 from streams.gateway.auth import bearer_key
@@ -122,10 +121,7 @@ def measure(batches: int = 60, size: int = 500) -> dict[str, Any]:
         broker.start()
         try:
             cluster = broker.cluster()
-            admin = AdminClient(cluster.client())
-            topics = [NewTopic(topic.name, cluster.partitions, 1) for topic in (DANMAKU, DEADLETTER)]
-            for future in admin.create_topics(topics).values():
-                future.result(30)
+            create_topics(cluster, (DANMAKU, DEADLETTER))
             settings = Settings.model_validate(
                 {"data": data, "kafka": cluster.servers, "gateway_port": free_port({port}), "room_rate": 10_000_000}
             )

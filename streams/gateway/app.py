@@ -90,6 +90,14 @@ async def _broken(_request: Request, _error: Exception) -> Response:
     return _json(500, Problem("the gateway made a mistake; its log says more. Send the request again"))
 
 
+def _reader(request: Request) -> Read:
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    read = READERS.get(content_type)
+    if read is None:
+        raise RefusedError(415, f"Content-Type {content_type[:80]!r}: send application/x-ndjson or application/json")
+    return read
+
+
 class _Counted:
     """Counts answers by status."""
 
@@ -182,20 +190,23 @@ class Gateway:
         clock = request.query_params.get("clock", "live")
         if clock not in ("live", "replay"):
             raise RefusedError(422, f"clock {clock[:40]!r} is neither live nor replay")
-        batch = self._read(request, body)
-        return await self._intake.take(room, source, batch, self._clock(), trust_time=clock == "replay")
+        read = _reader(request)
+        expanded = self._expanded(request, body)
+        more = max(0, len(expanded) - len(body))
+        self._memory.take(more)
+        try:
+            batch = read(expanded, self._config.max_events)
+            return await self._intake.take(room, source, batch, self._clock(), trust_time=clock == "replay")
+        finally:
+            self._memory.give_back(more)
 
-    def _read(self, request: Request, body: bytes) -> Batch:
-        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        read = READERS.get(content_type)
-        if read is None:
-            raise RefusedError(415, f"Content-Type {content_type[:80]!r}: send application/x-ndjson or application/json")
+    def _expanded(self, request: Request, body: bytes) -> bytes:
         encoding = request.headers.get("content-encoding", "identity").strip().lower()
         if encoding == "gzip":
-            body = gunzip(body, self._config.max_body)
-        elif encoding != "identity":
+            return gunzip(body, self._config.max_body)
+        if encoding != "identity":
             raise RefusedError(415, f"Content-Encoding {encoding[:80]!r}: send gzip, or the body as it is")
-        return read(body, self._config.max_events)
+        return body
 
     async def health(self, _request: Request) -> Response:
         return PlainTextResponse("alive\n", headers=HEADERS)

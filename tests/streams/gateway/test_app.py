@@ -100,6 +100,15 @@ async def test_bodies_that_are_worked_on_are_bounded_together() -> None:
         assert answer(await g.post(sale("b"))) == (202, 1, 0, [])
 
 
+async def test_what_a_body_expands_to_counts_too() -> None:
+    async with gateway(max_memory=5000) as g:
+        large = gzip.compress(lines(chat("a", note="x" * 6000)))
+        assert (await send(g, large, Content_Encoding="gzip")).status_code == 503
+        small = gzip.compress(lines(chat("a", note="x" * 4000)))
+        assert answer(await send(g, small, Content_Encoding="gzip")) == (202, 1, 0, [])
+        assert answer(await send(g, small, Content_Encoding="gzip")) == (202, 0, 1, [])
+
+
 @pytest.mark.parametrize("room", ["..x", "a b", "房间", "x" * 65])
 async def test_a_room_that_cannot_be_one_is_422(room: str) -> None:
     async with gateway() as g:
