@@ -25,11 +25,14 @@ def run(
     from livetide import logs
     from livetide.cli.errors import FAILED
     from livetide.settings import load_secrets
-    from livetide.stack.state import connected
+    from livetide.stack.state import connected, load
+    from streams.broker.ports import free_port
     from streams.records import LivetideError
 
     given = {name: value for name, value in (("agents", agents), ("instance", instance)) if value}
     settings = connected().model_copy(update=given)
+    if "health_port" not in settings.model_fields_set and load(settings.data):
+        settings = settings.model_copy(update={"health_port": free_port()})  # the stack has the default
     logs.set_up(settings.log_level, [*load_secrets(settings.data).values(), *settings.secret_values()])
     log = logging.getLogger("livetide")
     try:

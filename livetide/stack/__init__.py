@@ -69,7 +69,7 @@ class Stack:
         self.down()  # what a killed supervisor left behind
         (self.data / "run" / "state.json").unlink(missing_ok=True)
         load_secrets(self.data)
-        names = [name for name in table.process_names(self.settings) if name != "setup"]
+        names = [*(name for name in table.process_names(self.settings) if name != "setup"), "stack"]
         last = remembered(self.data)
         ports = choose(self.settings, names, last.environment if last else None)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LIVETIDE_")}

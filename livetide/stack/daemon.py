@@ -1,6 +1,6 @@
 """The supervisor as a process of its own, started by ``livetide up`` and ended by ``livetide down``.
 
-SIGTERM ends the stack, SIGHUP tries again what was given up.
+SIGTERM ends the stack, SIGHUP tries again what was given up. Its health port answers for the stack as a whole.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ import logging
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 from livetide import logs
+from livetide.health import HealthServer
+from livetide.metrics import PrometheusMeter
 from livetide.settings import Settings, load_secrets
 from livetide.stack import state, table
-from livetide.stack.supervisor import Policy, Spec, Supervisor
+from livetide.stack.supervisor import Policy, Spec, Status, Supervisor
 from streams.broker.child import write_pid_file
 from streams.records import RetryError
 
@@ -51,18 +54,24 @@ def serve(
         secrets = load_secrets(data)
         logs.set_up(settings.log_level, secrets.values())
         processes = specs(settings, ports, secrets["operator_key"])
-        supervisor = Supervisor(
-            processes,
-            data / "logs",
-            data / "run",
-            policy=policy,
-            on_change=lambda statuses: state.write_statuses(data, statuses),
-        )
+        meter, told = PrometheusMeter(), Counter[str]()
+
+        def changed(statuses: list[Status]) -> None:
+            state.write_statuses(data, statuses)
+            for status in statuses:
+                if new := status.restarts - told[status.name]:
+                    meter.count("restarts", new, process=status.name)
+                told[status.name] = status.restarts
+
+        supervisor = Supervisor(processes, data / "logs", data / "run", policy=policy, on_change=changed)
+        port = int(ports["LIVETIDE_HEALTH_PORT.stack"])
+        health = HealthServer(settings.host, port, secrets["operator_key"], meter, lambda: unready(supervisor))
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         signal.signal(signal.SIGHUP, lambda *_: supervisor.retry())
         state.write_state(data, table.state_of(settings, ports, started_ms))
+        health.start()
         supervisor.start()
         write_pid_file(state.pid_file(data), os.getpid())
         log.info("the stack starts: %s", ", ".join(spec.name for spec in processes))
@@ -71,8 +80,15 @@ def serve(
         finally:
             log.info("the stack stops")
             supervisor.stop()
+            health.stop()
             state.pid_file(data).unlink(missing_ok=True)
             log.info("the stack has stopped")
+
+
+def unready(supervisor: Supervisor) -> str | None:
+    """Who is not ready, and why: the readiness of the whole stack."""
+    late = [f"{s.name}: {s.reason or s.state}" for s in supervisor.statuses() if s.state not in ("ready", "done")]
+    return "; ".join(late) or None
 
 
 @contextmanager

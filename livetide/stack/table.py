@@ -38,7 +38,11 @@ def state_of(settings: Settings, ports: Mapping[str, str], started_ms: int) -> S
         clickhouse_http="" if outside else f"http://127.0.0.1:{placed.store_http_port}",
         gateway=f"http://{host}:{placed.gateway_port}",
         console=f"http://{host}:{placed.console_port}",
-        health={name: f"http://{host}:{_health_port(name, ports)}" for name in process_names(settings) if name != "setup"},
+        health={
+            name: f"http://{host}:{_health_port(name, ports)}"
+            for name in (*process_names(settings), "stack")
+            if name != "setup"
+        },
     )
 
 

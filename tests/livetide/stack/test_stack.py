@@ -11,10 +11,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
-from livetide.settings import Settings
+from livetide.settings import Settings, load_secrets
 from livetide.stack import Stack, connected, load, statuses
 from livetide.stack.places import choose, environment_of
 from livetide.stack.table import process_names, specs, state_of
@@ -86,6 +87,22 @@ def test_what_fails_is_named_and_tried_again_by_the_next_up(stack: Stack) -> Non
     failing.unlink()
     stack.up()
     assert {status.state for status in statuses(stack.data)} == {"ready"}
+
+
+def test_the_stack_answers_for_its_whole_and_counts_restarts(stack: Stack) -> None:
+    state = stack.up()
+    url = state.health["stack"]
+    assert httpx.get(url + "/readyz", trust_env=False).status_code == 401
+    client = httpx.Client(
+        base_url=url,
+        headers={"Authorization": f"Bearer {load_secrets(stack.data)['operator_key']}"},
+        trust_env=False,
+    )
+    with client:
+        assert client.get("/readyz").status_code == 200
+        os.kill(pids(stack)["gateway"], signal.SIGKILL)
+        until(lambda: 'livetide_restarts_total{process="gateway"} 1.0' in client.get("/metrics").text)
+        until(lambda: client.get("/readyz").status_code == 200)
 
 
 def test_progress_is_told(stack: Stack) -> None:
