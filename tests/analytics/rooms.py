@@ -5,13 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from analytics.fold import fold
-from analytics.sensitive import load_matcher
-from analytics.sentiment import load_sentiment
+from analytics.comprehension import Comprehender
 from streams.records import ComprehendedEnvelope, InvalidError, Product, Question, Record, Sale, Speech, UnderstoodChat, fen
 from streams.sources.simulator.room import Simulation, open_simulation
 from tests.analytics.talk import START, pack
@@ -19,17 +16,12 @@ from tests.analytics.talk import START, pack
 TWITCH = Path(__file__).resolve().parents[3] / "shared/data/danmaku/twitch_zh"  # beside the repository, where it is at hand
 
 
-@cache
-def _meaning(text: str) -> tuple[str, Any, Any]:
-    folded = fold(text)
-    feeling = load_sentiment().judge(folded, shouting="!" in text or "！" in text)
-    return folded, feeling, load_matcher().find(text, folded)
+_COMPREHENDER = Comprehender()
 
 
-def understand(id: str, ts: int, user: str, text: str) -> UnderstoodChat:
-    """One message as far as these operators need it understood."""
-    folded, feeling, hits = _meaning(text)
-    return UnderstoodChat(id, ts, user, text, folded, feeling.label, feeling.p, hits=list(hits))
+def understood(id: str, ts: int, user: str, text: str) -> UnderstoodChat:
+    """One message as the comprehension agent understands it."""
+    return UnderstoodChat(id, ts, user, text, *_COMPREHENDER.understand(text))
 
 
 def simulated(seed: int, minutes: float = 6, rate: float = 15) -> tuple[Simulation, list[Record]]:
@@ -46,7 +38,7 @@ def simulated(seed: int, minutes: float = 6, rate: float = 15) -> tuple[Simulati
                 continue
             seen.add(key)
             if body["kind"] == "chat" and "\ud800" not in body["text"]:
-                messages.append((event.at, understand(body["id"], int(body["ts"]), body["user"], body["text"])))
+                messages.append((event.at, understood(body["id"], int(body["ts"]), body["user"], body["text"])))
             else:
                 records += _record(body, event.at)
         except (ValueError, KeyError, TypeError, AttributeError, InvalidError):
@@ -89,5 +81,5 @@ def recorded(path: Path) -> list[ComprehendedEnvelope]:
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for number, line in enumerate(lines):
             row = json.loads(line)
-            messages.append((row["ts_ms"], understand(str(number), row["ts_ms"], row["user"], row["text"])))
+            messages.append((row["ts_ms"], understood(str(number), row["ts_ms"], row["user"], row["text"])))
     return pack(messages, path.stem.split(".")[0])
