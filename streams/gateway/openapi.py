@@ -22,11 +22,11 @@ EXAMPLE = """\
 """
 
 
-def _answer(description: str, schema: str = "Problem", **headers: str) -> dict[str, Any]:
-    answer: dict[str, Any] = {
-        "description": description,
-        "content": {"application/json": {"schema": {"$ref": REF.format(name=schema)}}},
-    }
+def _answer(description: str, *schemas: str, **headers: str) -> dict[str, Any]:
+    """A JSON answer of one of ``schemas``; a ``Problem`` if none is named."""
+    references = [{"$ref": REF.format(name=name)} for name in schemas or ("Problem",)]
+    schema = references[0] if len(references) == 1 else {"anyOf": references}
+    answer: dict[str, Any] = {"description": description, "content": {"application/json": {"schema": schema}}}
     if headers:
         answer["headers"] = {
             name.replace("_", "-"): {"description": text, "schema": {"type": "integer"}} for name, text in headers.items()
@@ -90,9 +90,9 @@ def _post(max_events: int, max_body: int) -> dict[str, Any]:
             "409": _answer("Replayed: this signed request was taken before."),
             "413": _answer("Too many bytes or too many events."),
             "415": _answer("A content type or encoding that is not spoken here."),
-            "422": _answer("No readable event, or a name that cannot be a room or source.", "Answer"),
+            "422": _answer("No readable event, or a name that cannot be a room or source.", "Answer", "Problem"),
             "429": _answer("Chat was refused; everything else went in.", "Answer", Retry_After="Seconds to wait."),
-            "503": _answer("Not acknowledged: send the whole request again.", "Answer", Retry_After="Seconds to wait."),
+            "503": _answer("Not acknowledged: send the whole request again.", "Answer", "Problem", Retry_After="Seconds to wait."),
         },
     }  # fmt: skip
 
