@@ -28,7 +28,8 @@ HERE = Path(__file__).parent
 REFRESH_S = 3
 FORM_LIMIT = 4096
 HEADERS = {
-    "content-security-policy": "default-src 'self'; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
+    "content-security-policy": "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
+    "frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cache-control": "no-store",
@@ -61,7 +62,7 @@ class Console:
         self._operator_key = operator_key
         self._meter = meter
         self._pages = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True)
-        self._pages.filters |= {"clock": _clock, "polyline": _polyline, "short": lambda value: f"{value:.3g}"}
+        self._pages.filters |= {"clock": _clock, "polyline": _polyline}
 
     def app(self) -> Starlette:
         """The ASGI application."""

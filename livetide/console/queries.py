@@ -46,7 +46,7 @@ class Queries:
         given = {"room": room}
         rate = self._rows(
             """
-            SELECT toStartOfMinute(ts) AS minute, count() AS value FROM danmaku
+            SELECT toStartOfMinute(ts) AS minute, min(danmaku.ts) AS ts, count() AS value FROM danmaku
             WHERE room_id = %(room)s GROUP BY minute ORDER BY minute DESC LIMIT 120
             """,
             given,
@@ -56,16 +56,18 @@ class Queries:
         )
         groups = self._rows(
             """
-            SELECT id, argMax(title, revision) AS title, argMax(intent, revision) AS intent, argMax(count, revision) AS count,
-                   argMax(users, revision) AS users, max(ts) AS last
-            FROM intents WHERE room_id = %(room)s GROUP BY id ORDER BY last DESC, count DESC LIMIT 12
+            SELECT id, argMax(title, revision) AS title, argMax(intent, revision) AS intent, max(count) AS most,
+                   argMax(count, revision) AS now, max(users) AS people, max(ts) AS last
+            FROM intents
+            WHERE room_id = %(room)s AND ts > (SELECT max(ts) FROM intents WHERE room_id = %(room)s) - INTERVAL 10 MINUTE
+            GROUP BY id ORDER BY now DESC, most DESC LIMIT 12
             """,
             given,
         )
         return {
             "rate": rate[::-1],
             "mood": mood[::-1],
-            "groups": sorted(groups, key=lambda group: -group["count"]),
+            "groups": groups,
             "alerts": self.alerts(room),
             "clips": self.clips(room),
             "answers": self.answers(room),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +16,7 @@ from livetide.opinions import changed
 from livetide.processes.duty import clock
 from livetide.reading import StoreRows, reader_url
 from livetide.settings import Settings, load_secrets
-from livetide.stack.state import load, statuses
+from livetide.stack.report import report
 from streams.publisher import Publisher
 
 
@@ -66,19 +65,5 @@ class _Server(uvicorn.Server):
 
 def health(settings: Settings) -> dict[str, Any]:
     """How the processes stand, for the health page."""
-    import psutil
-
-    state = load(settings.data)
-    shown = []
-    for status in statuses(settings.data):
-        memory = uptime = 0
-        with contextlib.suppress(psutil.Error):
-            process = psutil.Process(status.pid) if status.pid else None
-            memory = process.memory_info().rss >> 20 if process else 0
-            uptime = int(time.time() - process.create_time()) if process else 0
-        ok = status.state in ("ready", "done")
-        told = f"{status.state} {status.reason}".strip()
-        shown.append(
-            {"name": status.name, "state": told, "ok": ok, "uptime_s": uptime, "restarts": status.restarts, "memory_mb": memory}
-        )
-    return {"processes": shown if state else [], "lag": {}}
+    found = report(settings)
+    return {"processes": found["processes"], "lag": [row for row in found["lag"] if row["lag"]]}

@@ -1,5 +1,6 @@
 -- What was understood and done, one table a kind of record.
--- A later revision of an id replaces the earlier one, even when its time moved: rows are ordered by id, not by time.
+-- A later revision of an id replaces the earlier one, even when its time moved: rows are ordered by id, not by time. Alerts and
+-- question clusters keep every change; the views alerts_now and intents_now show the newest of each.
 
 CREATE TABLE ${table answers}
 (
@@ -51,14 +52,18 @@ CREATE TABLE ${table intents}
     INDEX by_ts ts TYPE minmax GRANULARITY 1,
     INDEX by_ingest ingest_ts TYPE minmax GRANULARITY 1
 )
-ENGINE = ${engine ReplacingMergeTree(revision)}
+ENGINE = ${engine ReplacingMergeTree(ingest_ts)}
 PARTITION BY toYYYYMMDD(ts)
-ORDER BY (room_id, id)
+ORDER BY (room_id, id, revision)
 TTL toDateTime(ingest_ts) + INTERVAL 180 DAY
 SETTINGS ${settings}
-COMMENT 'What viewers ask now: one row a cluster of questions and window';
+COMMENT 'What viewers ask: one row a change of a cluster of questions';
 
 ${distributed intents}
+
+CREATE VIEW ${view intents_now} AS
+SELECT * FROM live.intents FINAL ORDER BY revision DESC LIMIT 1 BY room_id, id
+COMMENT 'What viewers ask now: the newest change of each cluster; count 0 when it has ended';
 
 CREATE TABLE ${table mood}
 (

@@ -94,7 +94,7 @@ def _cards(script: Script) -> list[Card]:
     for act in script.acts:
         for stage, start in act.stages.items():
             named = "price" in act.stages and start >= act.stages["price"]
-            price = f"¥{yuan(act.price).removesuffix('.00')}" if named else ""
+            price = f"CNY {yuan(act.price).removesuffix('.00')}" if named else ""
             cards.append(Card(start * FPS // 1000, act.item.label, price, _STAGES[stage], act.item.colour))
         cards.append(Card(act.end * FPS // 1000, act.item.label, "", "WELCOME", act.item.colour))
     return sorted(cards, key=lambda card: card.frame)

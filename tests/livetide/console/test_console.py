@@ -103,7 +103,7 @@ def console(store: Store, said: list[tuple[str, str]], now: list[int], tmp_path:
         clips=tmp_path / "clips",
         speech=tmp_path / "speech",
         set_alert=lambda row, state, by: said.append((changed(row, state, by, 5).id, state)),
-        health=lambda: {"processes": [], "lag": {}},
+        health=lambda: {"processes": [], "lag": []},
         operator_key=KEY,
         meter=PrometheusMeter(),
     )
