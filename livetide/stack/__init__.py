@@ -69,9 +69,8 @@ class Stack:
         self.down()  # what a killed supervisor left behind
         (self.data / "run" / "state.json").unlink(missing_ok=True)
         load_secrets(self.data)
-        names = [*(name for name in table.process_names(self.settings) if name != "setup"), "stack"]
         last = remembered(self.data)
-        ports = choose(self.settings, names, last.environment if last else None)
+        ports = choose(self.settings, table.placed_names(self.settings), last.environment if last else None)
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LIVETIDE_")}
         environment |= environment_of(self.settings) | {name: port for name, port in ports.items() if "." not in name}
         environment |= {"LIVETIDE_DATA": str(self.data), "LIVETIDE_STACK_PORTS": json.dumps(ports)}

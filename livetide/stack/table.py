@@ -23,6 +23,11 @@ def process_names(settings: Settings) -> list[str]:
     return [*embedded, "setup", "gateway", *workers, "sink", "clipper", "host", "delivery", "console"]
 
 
+def placed_names(settings: Settings) -> list[str]:
+    """Who has a port: every process that goes on, and the supervisor itself."""
+    return [*(name for name in process_names(settings) if name != "setup"), "stack"]
+
+
 def state_of(settings: Settings, ports: Mapping[str, str], started_ms: int) -> StackState:
     """Where everything will be, for ``stack.json``."""
     placed = settings.model_copy(update={name.removeprefix("LIVETIDE_").lower(): int(port) for name, port in ports.items()})
@@ -38,11 +43,7 @@ def state_of(settings: Settings, ports: Mapping[str, str], started_ms: int) -> S
         clickhouse_http="" if outside else f"http://127.0.0.1:{placed.store_http_port}",
         gateway=f"http://{host}:{placed.gateway_port}",
         console=f"http://{host}:{placed.console_port}",
-        health={
-            name: f"http://{host}:{_health_port(name, ports)}"
-            for name in (*process_names(settings), "stack")
-            if name != "setup"
-        },
+        health={name: f"http://{host}:{_health_port(name, ports)}" for name in placed_names(settings)},
     )
 
 

@@ -15,7 +15,7 @@ from confluent_kafka import Producer
 from livetide.settings import CACHE, Settings, load_secrets
 from livetide.stack.places import choose
 from livetide.stack.supervisor import Policy, Supervisor
-from livetide.stack.table import process_names, specs, state_of
+from livetide.stack.table import placed_names, specs, state_of
 from streams.broker.child import read_pid_file, started_at
 from streams.kafka import Cluster
 from streams.topics import SALES
@@ -33,7 +33,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def running(settings: Settings) -> Iterator[tuple[Supervisor, Cluster]]:
-    ports = choose(settings, process_names(settings), is_free=lambda _: False)  # the defaults may be another stack's
+    ports = choose(settings, placed_names(settings), is_free=lambda _: False)  # the defaults may be another stack's
     key = load_secrets(settings.data)["operator_key"]
     spec = next(spec for spec in specs(settings, ports, key) if spec.name == "kafka")
     supervisor = Supervisor([spec], settings.data / "logs", settings.data / "run", policy=Policy(alive_every=0.2))

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from livetide.settings import Settings, load_secrets
 from livetide.stack import Stack, connected, load, statuses
 from livetide.stack.places import choose, environment_of
-from livetide.stack.table import process_names, specs, state_of
+from livetide.stack.table import placed_names, process_names, specs, state_of
 from streams.broker.child import read_pid_file, started_at
 from streams.records import RetryError
 from tests.livetide.stack.test_supervisor import until
@@ -132,7 +132,7 @@ def test_nothing_that_is_written_down_holds_a_secret(stack: Stack) -> None:
 
 def test_a_preferred_port_that_is_taken_is_replaced_and_remembered(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path)
-    names = process_names(settings)
+    names = placed_names(settings)
     taken = {settings.kafka_port, settings.gateway_port, settings.health_port}
     ports = choose(settings, names, is_free=lambda port: port not in taken)
     assert len(set(ports.values())) == len(ports)
@@ -157,7 +157,7 @@ def test_a_cluster_that_is_set_needs_no_embedded_one(tmp_path: Path) -> None:
     names = process_names(settings)
     assert not {"kafka", "store"} & set(names)
     assert {"worker", "worker-2", "worker-3"} <= set(names)
-    ports = choose(settings, names, is_free=lambda port: True)
+    ports = choose(settings, placed_names(settings), is_free=lambda port: True)
     assert not {"LIVETIDE_KAFKA_PORT", "LIVETIDE_STORE_PORT"} & set(ports)
     state = state_of(settings, ports, 0)
     assert (state.kafka, state.clickhouse) == ("broker:9092", "store:9000")
@@ -165,7 +165,7 @@ def test_a_cluster_that_is_set_needs_no_embedded_one(tmp_path: Path) -> None:
 
 def test_children_get_settings_by_environment_and_secrets_never_by_command_line(tmp_path: Path) -> None:
     settings = Settings(data=Path("relative"), kafka_sasl_password=SecretStr("hidden-password"), workers=2)
-    ports = choose(settings, process_names(settings), is_free=lambda port: True)
+    ports = choose(settings, placed_names(settings), is_free=lambda port: True)
     table = {spec.name: spec for spec in specs(settings, ports, "operator-key-value")}
     for spec in table.values():
         assert "hidden-password" not in " ".join(spec.command)
