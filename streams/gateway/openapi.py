@@ -92,7 +92,7 @@ def _post(max_events: int, max_body: int) -> dict[str, Any]:
             "415": _answer("A content type or encoding that is not spoken here."),
             "422": _answer("No readable event, or a name that cannot be a room or source.", "Answer", "Problem"),
             "429": _answer("Chat was refused; everything else went in.", "Answer", Retry_After="Seconds to wait."),
-            "503": _answer("Not acknowledged: send the whole request again.", "Answer", "Problem", Retry_After="Seconds to wait."),
+            "503": _answer("Not acknowledged: send all of it again.", "Answer", "Problem", Retry_After="Seconds to wait."),
         },
     }  # fmt: skip
 
