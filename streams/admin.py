@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -18,6 +19,14 @@ from streams.shell.agent import Agent
 from streams.topics import TOPICS, Topic
 
 TIMEOUT_S = 15.0
+PAUSE_S = 0.2
+COMING_UP = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_PARTITION,
+}
+"""What a broker says of a topic that was only just made."""
 QUIET = {"log_level": 0}  # what goes wrong is raised; librdkafka would say it on stderr as well
 _spec: Any = OffsetSpec  # its methods carry no types
 _EARLIEST: OffsetSpec = _spec.earliest()
@@ -73,6 +82,8 @@ def create_topics(cluster: Cluster, topics: Iterable[Topic]) -> list[str]:
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise FatalError(f"topic {name} cannot be created: {error.args[0].str()}") from error
+    if new:  # one that somebody else made meanwhile may be another
+        _refuse_mismatch(cluster, _visible(admin, topics), topics)
     return created
 
 
@@ -131,11 +142,30 @@ def _partitions(admin: AdminClient) -> dict[str, int]:
     return {name: len(topic.partitions) for name, topic in found.items()}
 
 
+def _visible(admin: AdminClient, topics: Sequence[Topic]) -> dict[str, int]:
+    """Partition counts, once all these topics have come up."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while not {topic.name for topic in topics} <= (known := _partitions(admin)).keys():
+        if time.monotonic() > deadline:
+            raise RetryError("topics were created and do not show up: is the cluster healthy?")
+        time.sleep(PAUSE_S)
+    return known
+
+
 def _offsets(admin: AdminClient, places: Sequence[tuple[str, int]], spec: OffsetSpec) -> dict[tuple[str, int], int]:
-    if not places:
-        return {}
-    futures = admin.list_offsets({TP(*place): spec for place in places}, request_timeout=TIMEOUT_S)
-    return {(tp.topic, tp.partition): future.result(2 * TIMEOUT_S).offset for tp, future in futures.items()}
+    """Offsets of the log; a partition whose leader has only just come up is asked for again."""
+    found: dict[tuple[str, int], int] = {}
+    deadline = time.monotonic() + TIMEOUT_S
+    while left := [place for place in places if place not in found]:
+        futures = admin.list_offsets({TP(*place): spec for place in left}, request_timeout=TIMEOUT_S)
+        for tp, future in futures.items():
+            try:
+                found[tp.topic, tp.partition] = future.result(2 * TIMEOUT_S).offset
+            except KafkaException as error:
+                if error.args[0].code() not in COMING_UP or time.monotonic() > deadline:
+                    raise RetryError(f"Kafka does not tell the offsets of {tp.topic}: {error.args[0].str()}") from error
+                time.sleep(PAUSE_S)
+    return found
 
 
 def _refuse_mismatch(cluster: Cluster, known: dict[str, int], topics: Sequence[Topic]) -> None:
