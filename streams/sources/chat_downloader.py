@@ -15,7 +15,7 @@ import msgspec
 from streams.sources import files
 from streams.sources.base import Tally
 from streams.sources.json_stream import CutError, JsonStream
-from streams.sources.recording import Draft, Recording, chat, epoch_ms
+from streams.sources.recording import Draft, Recording, chat, epoch_ms, position_ms
 
 SPOKEN = ("text_message", "paid_message", "ticker_paid_message_item", "chat", "subscription", "resubscription")
 
@@ -72,9 +72,9 @@ def _drafts(items: Iterator[tuple[str, Any]], start_ms: int | None, tally: Tally
 
 
 def _at(item: dict[str, Any], start_ms: int | None) -> int | None:
-    position, timestamp = item.get("time_in_seconds"), item.get("timestamp")
-    if start_ms is not None and isinstance(position, int | float):
-        return start_ms + round(position * 1000)
+    position, timestamp = position_ms(item.get("time_in_seconds")), item.get("timestamp")
+    if start_ms is not None and position is not None:
+        return start_ms + position
     return epoch_ms(timestamp) if isinstance(timestamp, int | float) and 0 < timestamp < 1e19 else None
 
 

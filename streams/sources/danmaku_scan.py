@@ -24,10 +24,10 @@ STARTS = ("record_start_time", "live_start_time", "video_start_time", "recorder"
 _OPEN = re.compile(rf"<(?:({'|'.join(ROWS + MARKS + STARTS)})(?=[\s/>])|!--|!DOCTYPE|!ENTITY)")
 _TAG = re.compile(r"""<[\w:]+((?:\s+[^\s=<>/"']+\s*=\s*(?:"[^"]*"|'[^']*'))*)\s*(/?)>""")
 _LOOSE_TAG = re.compile(r"<[\w:]+([^>]*?)(/?)>")
-_ATTRIBUTE = re.compile(r"""([^\s=<>/"']+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
+_ATTRIBUTE = re.compile(r"""(?<!\S)([^\s=<>/"']+)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 _NEXT = re.compile(r"""<(?:d\s+p|(?:sc|gift|guard|toast|s|o)\s+\w+)\s*=\s*["']|</i\s*>""")
 _CLOSE = {name: re.compile(rf"</{name}\s*>") for name in ROWS + MARKS + STARTS}
-_CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
+_CDATA = "<![CDATA["
 _REFERENCE = re.compile(r"&(?:#[xX]([0-9a-fA-F]{1,6})|#([0-9]{1,7})|(lt|gt|amp|quot|apos));")
 _NAMED = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
 _LONGEST_OPENING = 32
@@ -59,6 +59,7 @@ class _Scanner:
         self._at = 0
         self._ended = False
         self._row = 0
+        self._comments = True
 
     def elements(self) -> Iterator[Element]:
         while opening := self._opening():
@@ -100,11 +101,10 @@ class _Scanner:
                 f"the file declares {opening[2:]}; no recorder writes document types or entities, so this file is refused. "
                 "Remove the declaration if you trust where the file comes from"
             )
-        while (end := self._buffer.find("-->", self._at)) < 0:
-            if len(self._buffer) - self._at > ELEMENT or not self._more():
-                self._at += len(opening)
-                return
-        self._at = end + 3
+        while self._comments and (end := self._buffer.find("-->", self._at)) < 0:
+            # a comment without end hides nothing, and no other is looked for: each search would cost the whole buffer
+            self._comments = len(self._buffer) - self._at <= ELEMENT and self._more()
+        self._at = end + 3 if self._comments else self._at + len(opening)
 
     def _element(self, name: str) -> Element | None:
         """The element that the scanner stands on; None when it is damaged (told to the tally)."""
@@ -113,7 +113,8 @@ class _Scanner:
                 attributes, text, end = _parse(self._buffer, self._at, name, self._ended)
             except _Cut:
                 if len(self._buffer) - self._at > ELEMENT:
-                    self._damage(name, f"an element longer than {ELEMENT} characters", self._at + 1)
+                    # no row begins in what is buffered, or the element would end there
+                    self._damage(name, f"an element longer than {ELEMENT} characters", len(self._buffer) - _LONGEST_OPENING)
                     return None
                 if not self._more():
                     self._damage(name, "cut short at the end of the file", len(self._buffer))
@@ -135,9 +136,9 @@ def _parse(buffer: str, at: int, name: str, ended: bool) -> tuple[dict[str, str]
     """Attributes, text (None: cut short by the next element) and end of the element at ``at``. Raises :class:`_Cut`."""
     tag = _TAG.match(buffer, at)
     if not tag:
-        tag = _LOOSE_TAG.match(buffer, at)
         following = _NEXT.search(buffer, at + 1)
-        if following and (tag is None or following.start() < tag.end()):
+        tag = _LOOSE_TAG.match(buffer, at, following.start() if following else len(buffer))
+        if following and tag is None:
             return {}, None, following.start()
         # the loose form splits a quoted ">": it is trusted only once more of the file is seen to follow
         if tag is None or not (following or ended):
@@ -145,9 +146,9 @@ def _parse(buffer: str, at: int, name: str, ended: bool) -> tuple[dict[str, str]
     attributes = {a[1]: resolve(a[2] if a[2] is not None else a[3]) for a in _ATTRIBUTE.finditer(tag[1])}
     if tag[2]:
         return attributes, "", tag.end()
-    close = _CLOSE[name].search(buffer, tag.end())
-    following = _NEXT.search(buffer, tag.end(), close.start() if close else len(buffer))
-    if following:
+    following = _NEXT.search(buffer, tag.end())
+    close = _CLOSE[name].search(buffer, tag.end(), following.start() if following else len(buffer))
+    if close is None and following:
         return attributes, None, following.start()
     if close is None:
         raise _Cut
@@ -157,10 +158,11 @@ def _parse(buffer: str, at: int, name: str, ended: bool) -> tuple[dict[str, str]
 def content(raw: str) -> str:
     """The text of an element: CDATA sections as they are, references resolved elsewhere, line ends as XML has them."""
     raw = raw.replace("\r\n", "\n").replace("\r", "\n")
-    if "<![CDATA[" not in raw:
-        return resolve(raw)
-    pieces = _CDATA.split(raw)
-    return whole("".join(piece if i % 2 else resolve(piece) for i, piece in enumerate(pieces)))
+    found, at = [], 0
+    while (section := raw.find(_CDATA, at)) >= 0 and (end := raw.find("]]>", section)) >= 0:
+        found += [resolve(raw[at:section]), raw[section + len(_CDATA) : end]]
+        at = end + 3
+    return whole("".join(found) + resolve(raw[at:])) if found else resolve(raw)
 
 
 def resolve(raw: str) -> str:

@@ -21,7 +21,7 @@ from streams.records import InvalidError
 from streams.sources import files
 from streams.sources.base import Tally
 from streams.sources.danmaku_scan import Element, elements
-from streams.sources.recording import Draft, Recording, chat, epoch_ms
+from streams.sources.recording import Draft, Recording, chat, epoch_ms, position_ms
 
 ARCHIVE_SPREAD_MS = 600_000
 """In a live recording, sent time minus position is its start, give or take a stall. Beyond this it is an archive."""
@@ -90,7 +90,7 @@ def parse_p(p: str) -> Row:
     sender, message = fields[6], fields[7]
     # a writer without message ids repeats the sender there, or writes 0
     known = message if message not in {"", "0", sender} and len(message) > 6 else ""
-    return Row(None if offset is None else round(offset * 1000), epoch_ms(sent) if sent and sent > 0 else None, sender, known)
+    return Row(position_ms(offset), epoch_ms(sent) if sent and sent > 0 else None, sender, known)
 
 
 class _Clock:
@@ -169,8 +169,7 @@ def _instant(text: str) -> int | None:
 
 
 def _offset(attributes: dict[str, str]) -> int | None:
-    seconds = _number(attributes.get("ts", ""))
-    return None if seconds is None else round(seconds * 1000)
+    return position_ms(_number(attributes.get("ts", "")))
 
 
 def _sent(attributes: dict[str, str]) -> int | None:

@@ -105,7 +105,7 @@ def open_bilibili_raw(path: Path) -> Recording:
                     yield chat(at, number, str(data.get("uid") or ""), str(data["message"]), f"sc{data['id']}")
                 else:
                     tally.ignore(f"{command[:40] or 'a line without cmd'} (no chat)")
-            except (KeyError, IndexError, TypeError, AttributeError):
+            except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError):
                 tally.damage(f"{command} with another layout than the one known", f"line {number}")
 
     return Recording("bilibili raw messages (JSON lines)", path, drafts)

@@ -114,6 +114,7 @@ def _get(value: Any, *path: str) -> Any:
 
 def _integer(value: Any) -> int | None:
     try:
-        return int(value)
-    except (TypeError, ValueError):
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
         return None
+    return number if abs(number) < 1 << 62 else None

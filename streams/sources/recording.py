@@ -23,6 +23,8 @@ AHEAD = 50_000
 LONGEST_ID = 128
 """What the border takes as an id; instead of a longer one an id is made."""
 
+LATEST_MS = 1 << 52
+
 REMEMBERED = 100_000
 """How many of the newest platform ids are remembered, to notice a message that the writer wrote twice."""
 
@@ -48,7 +50,7 @@ class Recording:
     def events(self) -> Iterator[Event]:
         """Each row as a border event, in order of time; the same events with the same ids every time."""
         self.tally = tally = Tally()
-        for draft in identified(in_order(self._drafts(tally), self._ahead, tally), tally):
+        for draft in identified(in_order(timely(self._drafts(tally), tally), self._ahead, tally), tally):
             yield Event(draft.at, msgspec.json.encode(draft.fields))
 
 
@@ -56,6 +58,15 @@ def chat(at: int, row: int, user: str, text: str, id: str = "") -> Draft:
     """A chat message of the file's ``row``, at epoch milliseconds ``at``. An empty ``user`` is nobody in particular."""
     fields: dict[str, Any] = {"kind": "chat", "id": whole(id), "ts": at, "user": whole(user), "text": whole(text)}
     return Draft(at, row, fields)
+
+
+def timely(drafts: Iterator[Draft], tally: Tally) -> Iterator[Draft]:
+    """The drafts whose time is one: a file that was damaged, or made to do damage, has others."""
+    for draft in drafts:
+        if 0 <= draft.at < LATEST_MS:
+            yield draft
+        else:
+            tally.damage("a time that is none", f"row {draft.row}")
 
 
 def in_order(drafts: Iterator[Draft], ahead: int, tally: Tally) -> Iterator[Draft]:
@@ -137,4 +148,11 @@ def epoch_ms(value: float) -> int:
     for limit, factor in ((1e11, 1000), (1e14, 1), (1e17, 1e-3)):
         if value < limit:
             return round(value * factor)
-    return round(value * 1e-6)
+    return round(value * 1e-6) if value < 1e20 else LATEST_MS
+
+
+def position_ms(seconds: object) -> int | None:
+    """A position of so many seconds in milliseconds; None for anything that is no number within a year."""
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not abs(seconds) < 366 * 86_400:
+        return None
+    return round(seconds * 1000)

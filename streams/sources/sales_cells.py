@@ -130,6 +130,6 @@ def sale_quantity(text: str) -> int:
         value = Decimal(text.replace(",", "").strip("\t'=\"件个"))
     except InvalidOperation:
         raise InvalidError(f"quantity {text[:40]!r} is no whole number") from None
-    if not value.is_finite() or value != int(value) or not 0 <= value < 10**9:
+    if not value.is_finite() or not 0 <= value < 10**9 or value != int(value):
         raise InvalidError(f"quantity {text[:40]!r} is no whole number")
     return int(value)

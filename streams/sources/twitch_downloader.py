@@ -14,7 +14,7 @@ from typing import Any
 from streams.sources import files
 from streams.sources.base import Tally
 from streams.sources.json_stream import CutError, JsonStream
-from streams.sources.recording import Draft, Recording, chat
+from streams.sources.recording import Draft, Recording, chat, position_ms
 
 
 def recognise(head: str) -> bool:
@@ -62,9 +62,9 @@ def _drafts(comments: Iterator[tuple[int, Any]], start_ms: int | None, tally: Ta
 
 
 def _at(comment: dict[str, Any], start_ms: int | None) -> int | None:
-    position = comment.get("content_offset_seconds")
-    if start_ms is not None and isinstance(position, int | float):
-        return start_ms + round(position * 1000)
+    position = position_ms(comment.get("content_offset_seconds"))
+    if start_ms is not None and position is not None:
+        return start_ms + position
     try:
         # nanoseconds are cut: fromisoformat reads six decimals
         time = datetime.fromisoformat(re.sub(r"(\.\d{6})\d+", r"\1", str(comment.get("created_at"))))

@@ -146,3 +146,24 @@ def test_row_numbers_count_damaged_rows() -> None:
     found, tally = scan('<i><d p="1">a</d><d p="2">b<gift ts="1"/><d p="3">c</d>')
     assert [(e.number, e.name) for e in found] == [(1, "d"), (3, "gift"), (4, "d")]
     assert tally.examples == ["row 2 (<d>): cut short inside the file"]
+
+
+HOSTILE = {
+    "openings": "<d " * 700_000,
+    "quotes": '<d p="' * 400_000,
+    "a name": "<d " + "a" * 2_000_000 + ">",
+    "comments": "<!-- " * 400_000,
+    "rows": "<d p='1'>" * 250_000,
+    "brackets": "<" * 2_000_000,
+    "equals": "<d " + "a= " * 700_000 + ">",
+    "references": "<d p='1'>" + "&#" * 1_000_000 + "</d>",
+    "sections": "<d p='1'>" + "<![CDATA[" * 200_000 + "</d>",
+    "spaces": "<d p" + " " * 2_000_000 + "='1'>",
+}
+
+
+@pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE.keys())
+def test_hostile_files_cost_time_in_proportion(hostile: str) -> None:
+    """Quadratic time would take minutes here: the limit of the test run is what fails then."""
+    found, _ = scan("<i>" + hostile + '\n<d p="2">good</d></i>', 1 << 16)
+    assert found[-1].text.endswith("good")

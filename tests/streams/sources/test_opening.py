@@ -130,3 +130,28 @@ def test_a_damaged_file_is_read_or_refused(
     except InvalidError:
         return
     assert [event.at for event in events] == sorted(event.at for event in events)
+
+
+@pytest.mark.parametrize("number", ["1e300", "-1e300", "Infinity", "NaN", "9" * 30, "-1", '"x"', "null", "[]", "1e18", "true"])
+@pytest.mark.parametrize(
+    "layout",
+    [
+        '[{"message_id": "1", "timestamp": %s, "time_in_seconds": %s, "message": "x"}]',
+        '{"streamer": {}, "video": {}, "comments": [{"created_at": %s, "content_offset_seconds": %s, '
+        '"message": {"body": "x"}}]}',
+        '{"replayChatItemAction": {"actions": [{"addChatItemAction": {"item": {"liveChatTextMessageRenderer": {"id": "1", '
+        '"timestampUsec": %s, "message": {"runs": [{"text": "x"}]}}}}}], "videoOffsetTimeMsec": %s}}',
+        '{"cmd": "DANMU_MSG", "info": [[0, 1, 2, 3, %s], "x", [%s, "u"]]}',
+        '{"ts_ms": %s, "text": "x", "user": %s}',
+        "<i><d p='%s,1,25,0,%s,0,u,0'>x</d></i>",
+        "order,ts,amount,quantity\n1,%s,1,%s\n",
+    ],
+    ids=["chat-downloader", "twitch", "yt-dlp", "raw", "rows", "xml", "csv"],
+)
+@pytest.mark.parametrize("start_ms", [None, 1_764_000_000_000])
+def test_numbers_that_are_no_times(tmp_path: Path, layout: str, number: str, start_ms: int | None) -> None:
+    path = tmp_path / "odd.bin"
+    path.write_text(layout % (number, number))
+    with contextlib.suppress(InvalidError):
+        for event in open_source(str(path), start_ms=start_ms).events():
+            assert 0 <= event.at < 1 << 53
