@@ -20,14 +20,14 @@ After "The Dataflow Model" (Akidau et al., VLDB 2015) and the keyed watermarks o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from math import gcd
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from analytics.state import dump_state, load_state
+from analytics.window_stores import Fold, Hopping, Panes, Session, Sessions, Told, tumbling
+
+__all__ = ["Fired", "Fold", "Hopping", "Session", "Windows", "tumbling"]
 
 VERSION = 1
 HOUR = 3_600_000
@@ -35,54 +35,6 @@ HOUR = 3_600_000
 S = TypeVar("S")
 V = TypeVar("V")
 R = TypeVar("R")
-V_contra = TypeVar("V_contra", contravariant=True)
-R_co = TypeVar("R_co", covariant=True)
-
-
-class Fold(Protocol[S, V_contra, R_co]):
-    """How values become one result. ``add`` and ``merge`` may change and return their first argument, never the second.
-
-    The result must not hang on the order of the values: they are folded as they arrive, not as they happened. A state is
-    anything msgspec writes and reads back equal; keep sets out of it, or sorted, since their order is not stable.
-    """
-
-    def new(self) -> S: ...
-    def add(self, state: S, value: V_contra) -> S: ...
-    def merge(self, state: S, other: S) -> S: ...
-    def result(self, state: S) -> R_co: ...
-
-
-@dataclass(frozen=True)
-class Hopping:
-    """Windows of ``size_ms`` that start at every multiple of ``hop_ms``."""
-
-    size_ms: int
-    hop_ms: int
-
-    def __post_init__(self) -> None:
-        if not 0 < self.hop_ms <= self.size_ms:
-            raise ValueError(
-                f"a hopping window needs 0 < hop ≤ size, not a hop of {self.hop_ms} and a size of {self.size_ms} ms"
-            )
-
-
-def tumbling(size_ms: int) -> Hopping:
-    """Windows of ``size_ms``, one after the other."""
-    return Hopping(size_ms, size_ms)
-
-
-@dataclass(frozen=True)
-class Session:
-    """Values of which each is less than ``gap_ms`` after the one before; a session ends ``gap_ms`` after its last value.
-
-    No value can be accepted and find its session forgotten: a session is dropped when its end is as old as a late value.
-    """
-
-    gap_ms: int
-
-    def __post_init__(self) -> None:
-        if self.gap_ms <= 0:
-            raise ValueError(f"a session needs a positive gap, not {self.gap_ms} ms")
 
 
 class Fired(NamedTuple, Generic[R]):
@@ -94,134 +46,6 @@ class Fired(NamedTuple, Generic[R]):
     revision: int
     result: R | None
     first: bool
-
-
-class _Told(NamedTuple):
-    start: int
-    end: int
-    revision: int
-    state: Any  # None: withdrawn
-    first: bool
-
-
-class _Pane(msgspec.Struct, array_like=True):
-    """The values of one slice of time. Windows that overlap share panes, so a value is added once and not once a window."""
-
-    state: Any
-    revision: int
-
-
-class _Panes:
-    """The hopping windows of one key."""
-
-    def __init__(self, shape: Hopping, fold: Fold[Any, Any, Any]) -> None:
-        self.shape, self.fold = shape, fold
-        self.slice = gcd(shape.size_ms, shape.hop_ms)
-        self.panes: dict[int, _Pane] = {}
-        self.pending: set[int] = set()  # starts of windows whose newest content is not told
-        self.told: set[int] = set()
-
-    def _windows(self, pane: int) -> Iterator[int]:
-        """The starts of the windows that contain a pane."""
-        start = pane // self.shape.hop_ms * self.shape.hop_ms
-        while start + self.shape.size_ms >= pane + self.slice:
-            yield start
-            start -= self.shape.hop_ms
-
-    def add(self, ts: int, value: Any, revision: int) -> None:
-        start = ts // self.slice * self.slice
-        pane = self.panes.get(start)
-        if pane is None:
-            pane = self.panes[start] = _Pane(self.fold.new(), -1)
-        if pane.revision != revision:
-            pane.revision = revision
-            self.pending.update(self._windows(start))
-        pane.state = self.fold.add(pane.state, value)
-
-    def due(self, until: int) -> list[_Told]:
-        size = self.shape.size_ms
-        due = sorted(start for start in self.pending if start + size <= until)
-        self.pending.difference_update(due)
-        told = [self._content(start, start + size) for start in due]
-        self.told.update(due)
-        return told
-
-    def _content(self, start: int, end: int) -> _Told:
-        state, revision = self.fold.new(), -1
-        for at in range(start, end, self.slice):
-            pane = self.panes.get(at)
-            if pane is not None:
-                state, revision = self.fold.merge(state, pane.state), max(revision, pane.revision)
-        return _Told(start, end, revision, state, start not in self.told)
-
-    def drop(self, before: int) -> None:
-        """Forget what no value may enter any more: windows that end at or before ``before``, and panes only they use."""
-        size = self.shape.size_ms
-        self.told = {start for start in self.told if start + size > before}
-        for start in [start for start in self.panes if all(window + size <= before for window in self._windows(start))]:
-            del self.panes[start]
-
-    def dump(self) -> Any:
-        return sorted(self.panes.items()), sorted(self.pending), sorted(self.told)
-
-    def load(self, data: Any, state: type[Any]) -> None:
-        panes, pending, told = msgspec.convert(data, tuple[list[tuple[int, _Pane]], set[int], set[int]])
-        self.panes = {at: _Pane(msgspec.convert(pane.state, state), pane.revision) for at, pane in panes}
-        self.pending, self.told = pending, told
-
-
-class _Open(msgspec.Struct, array_like=True):
-    start: int
-    end: int
-    state: Any
-    revision: int
-    born: int  # the revision since which a session has had this start
-    pending: bool = True
-    told: bool = False
-
-
-class _Sessions:
-    """The sessions of one key, by start."""
-
-    def __init__(self, shape: Session, fold: Fold[Any, Any, Any]) -> None:
-        self.gap, self.fold = shape.gap_ms, fold
-        self.open: list[_Open] = []
-        self.withdrawn: list[tuple[int, int, int]] = []
-
-    def add(self, ts: int, value: Any, revision: int) -> None:
-        merged = _Open(ts, ts + self.gap, self.fold.add(self.fold.new(), value), revision, revision)
-        apart: list[_Open] = []
-        touched: list[_Open] = []
-        for session in self.open:
-            (touched if session.start < merged.end and ts < session.end else apart).append(session)
-        for index, session in enumerate(touched):
-            merged.state = self.fold.merge(session.state, merged.state)
-            merged.end = max(merged.end, session.end)
-            if index == 0 and session.start <= ts:
-                merged.start, merged.born, merged.told = session.start, session.born, session.told
-            elif session.born < revision:
-                self.withdrawn.append((session.start, session.end, revision))
-        self.open = sorted([*apart, merged], key=lambda session: session.start)
-
-    def due(self, until: int) -> list[_Told]:
-        told = [_Told(start, end, revision, None, False) for start, end, revision in self.withdrawn]
-        self.withdrawn = []
-        for session in self.open:
-            if session.pending and session.end <= until:
-                told.append(_Told(session.start, session.end, session.revision, session.state, not session.told))
-                session.pending, session.told = False, True
-        return told
-
-    def drop(self, before: int) -> None:
-        self.open = [session for session in self.open if session.end > before]
-
-    def dump(self) -> Any:
-        return self.open, self.withdrawn
-
-    def load(self, data: Any, state: type[Any]) -> None:
-        self.open, self.withdrawn = msgspec.convert(data, tuple[list[_Open], list[tuple[int, int, int]]])
-        for session in self.open:
-            session.state = msgspec.convert(session.state, state)
 
 
 class _Clock(msgspec.Struct, array_like=True):
@@ -252,10 +76,10 @@ class Windows(Generic[S, V, R]):
             raise ValueError(f"lateness is never negative: bound {bound_ms}, allowed {allowed_ms}, idle {idle_ms} ms")
         self.shape, self.fold, self.state = shape, fold, state
         self.bound_ms, self.allowed_ms, self.idle_ms, self.forget_ms = bound_ms, allowed_ms, idle_ms, forget_ms
-        self._keys: dict[str, tuple[_Clock, _Panes | _Sessions]] = {}
+        self._keys: dict[str, tuple[_Clock, Panes | Sessions]] = {}
 
-    def _new(self) -> _Panes | _Sessions:
-        return _Sessions(self.shape, self.fold) if isinstance(self.shape, Session) else _Panes(self.shape, self.fold)
+    def _new(self) -> Panes | Sessions:
+        return Sessions(self.shape, self.fold) if isinstance(self.shape, Session) else Panes(self.shape, self.fold)
 
     def add(self, key: str, ts: int, value: V, revision: int, arrived: int) -> bool:
         """Take one value of event time ``ts``, out of the record ``revision`` that was ingested at ``arrived``.
@@ -299,12 +123,12 @@ class Windows(Generic[S, V, R]):
                 fired += self._fire(key, store, clock.early)
         return fired
 
-    def _fire(self, key: str, store: _Panes | _Sessions, until: int) -> list[Fired[R]]:
+    def _fire(self, key: str, store: Panes | Sessions, until: int) -> list[Fired[R]]:
         return [
             Fired(key, told.start, told.end, told.revision, self._result(told), told.first) for told in store.due(until)
         ]  # fmt: skip
 
-    def _result(self, told: _Told) -> R | None:
+    def _result(self, told: Told) -> R | None:
         return None if told.state is None else self.fold.result(told.state)
 
     def forget(self, key: str) -> None:

@@ -254,6 +254,18 @@ def test_sessions_that_merge_withdraw_the_absorbed_one() -> None:
     assert windows.advance("a", 3) == [Fired("a", 15, 25, 3, None, False), Fired("a", 0, 25, 3, (0, 8, 15), False)]
 
 
+def test_a_session_that_only_a_lost_life_has_told_is_withdrawn_too() -> None:
+    windows = one(Session(10), allowed_ms=50, idle_ms=100)
+    windows.add("a", 15, 15, 0, 0)
+    windows.advance("a", 0)
+    checkpoint = windows.dump()
+    assert windows.tick(1_000) == [Fired("a", 15, 25, 0, (15,), True)]  # told, and then the process dies
+    again = one(Session(10), allowed_ms=50, idle_ms=100)
+    again.load(checkpoint)
+    again.add("a", 8, 8, 1, 0)
+    assert Fired("a", 15, 25, 1, None, False) in again.advance("a", 1)
+
+
 def test_adding_to_a_revision_that_was_told_is_an_error() -> None:
     windows = one(tumbling(10))
     windows.add("a", 5, 1, 7, 0)
