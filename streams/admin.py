@@ -25,8 +25,12 @@ COMING_UP = {
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError._UNKNOWN_PARTITION,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError._TRANSPORT,
+    KafkaError._TIMED_OUT,
 }
-"""What a broker says of a topic that was only just made."""
+"""What a broker says of a topic that was only just made, or that has only just come up itself."""
 QUIET = {"log_level": 0}  # what goes wrong is raised; librdkafka would say it on stderr as well
 _spec: Any = OffsetSpec  # its methods carry no types
 _EARLIEST: OffsetSpec = _spec.earliest()
