@@ -252,18 +252,21 @@ class HighlightOperator:
         return f"弹幕：{said.example}" if said else "高光时刻"
 
     def _close(self, name: str, room: _Room, ingest_ts: int, revision: int) -> list[Record]:
-        """Judge a room to its last second, with what is known."""
+        """Judge a room with what is known, up to the moments whose chat is known."""
         signals = room.signals
-        if signals is None:
+        if signals is None or room.judged >= self._last(signals):
             return []
         signals.advance(signals.newest + 1, signals.newest + 1)
-        return self._finish(name, room, signals, signals.newest, ingest_ts, revision)
+        return self._finish(name, room, signals, self._last(signals), ingest_ts, revision)
+
+    def _last(self, signals: Signals) -> int:
+        return signals.newest - self._chat_lag - 6
 
     def tick(self, now_ms: int, revision: int) -> Sequence[Record]:
         told: list[Record] = []
         for name, room in list(self._rooms.items()):
             silent = now_ms - room.arrived
-            if silent >= self._close_ms and room.signals and room.judged < room.signals.newest:
+            if silent >= self._close_ms:
                 told += self._close(name, room, now_ms, revision)
             if silent >= self._forget_ms:
                 del self._rooms[name]

@@ -17,7 +17,7 @@ from analytics.clock import RoomClock
 from analytics.labels import Sheet, spoken_labels
 from analytics.stages import CLOSE, CTA, IDLE, INTRO, NEAR_MS, PRICE, STAGES, Cues, Lattice, Sentence, certainty, load_cues
 from analytics.state import dump_state, load_state
-from streams.records import Paragraph, Product, Record, Sale, Speech, yuan
+from streams.records import InvalidError, Paragraph, Product, Record, Sale, Speech, yuan
 
 VERSION = 1
 SECOND = 1_000
@@ -25,6 +25,7 @@ HOUR = 3_600 * SECOND
 LAG = 3
 LAG_MS = 15 * SECOND
 IDLE_MS = 30 * SECOND
+SILENT_MS = 60 * SECOND
 ORDERS_MS = 60 * SECOND
 SALES_BOUND_MS = 5 * SECOND
 NEEDED = ("intro", "feature", "price", "cta")
@@ -66,6 +67,7 @@ class _Room(msgspec.Struct, array_like=True):
     arrived: int
     clock: RoomClock
     ingest_ts: int = 0
+    heard: int = 0  # when the host was last heard
     lattice: Lattice = msgspec.field(default_factory=Lattice)
     draft: _Draft | None = None
     waiting: list[_Draft] = []  # ended, and waiting for the orders after their call
@@ -90,6 +92,8 @@ class ParagraphOperator:
     def feed(self, record: Record, revision: int) -> Sequence[Record]:
         if not isinstance(record, Speech | Product | Sale):
             return ()
+        if isinstance(record, Speech) and record.end_ts < record.event_ts:
+            raise InvalidError(f"sentence {record.id!r} of room {record.room!r} ends before it begins")
         room = self._rooms.get(record.room)
         if room is None:
             room = self._rooms[record.room] = _Room(record.ingest_ts, RoomClock(record.event_ts))
@@ -100,7 +104,7 @@ class ParagraphOperator:
         if room.clock.accept(record.end_ts if isinstance(record, Speech) else record.event_ts):
             if room.clock.moves > moves and room.clock.now < before:
                 self._end_all(room, changed)
-                room.shown_at, room.orders = 0, {}
+                room.shown_at, room.heard, room.orders = 0, 0, {}
             if isinstance(record, Speech):
                 self._hear(room, record, changed)
             elif isinstance(record, Product):
@@ -109,6 +113,9 @@ class ParagraphOperator:
                 self._sell(room, record)
         elif isinstance(record, Product):
             self._note(room, record)
+        if room.clock.now - room.heard > SILENT_MS and (room.draft or room.lattice.waiting):
+            self._flush(room, changed)
+            self._end(room, changed)
         self._confirm(room, room.clock.now - SALES_BOUND_MS, changed)
         return self._tell(record.room, room, changed, revision)
 
@@ -116,6 +123,7 @@ class ParagraphOperator:
 
     def _hear(self, room: _Room, speech: Speech, changed: _Changes) -> None:
         text = speech.text[:MOST_TEXT]
+        room.heard = max(room.heard, speech.end_ts)
         boarding = speech.event_ts - room.cued <= NEAR_MS
         odds = self._cues.weigh(text, named=bool(self._named(room, text)), boarding=boarding)
         if max(odds[PRICE], odds[CTA]) >= 1.2:

@@ -54,7 +54,7 @@ def _record(body: dict[str, Any], at: int) -> Iterator[Record]:
             room="r", event_ts=int(body["ts"]), ingest_ts=at, id=body["id"], source="sim", type=body["type"],
             amount=fen(body.get("amount", "0")), **rest,
         )  # fmt: skip
-    elif body["kind"] == "speech":
+    elif body["kind"] == "speech" and body["end"] >= body["ts"]:
         yield Speech(
             room="r", event_ts=body["ts"], ingest_ts=at, id=body["id"], source="sim", end_ts=body["end"], text=body["text"]
         )

@@ -133,6 +133,14 @@ def test_a_room_that_falls_silent_is_closed_by_a_tick() -> None:
     assert [h.status for h in told(steps)] == ["provisional"]
 
 
+def test_a_stall_just_before_a_moment_does_not_lose_it() -> None:
+    records = merged([*murmur(420), *cheer(240)], [*trickle(420), *orders(240)])
+    before = [record for record in records if record.ingest_ts < START + 246 * SECOND]
+    stalled = [msgspec.structs.replace(record, ingest_ts=record.ingest_ts + 60 * SECOND) for record in records[len(before) :]]
+    ticks = [START + (250 + second) * SECOND for second in range(50)]
+    assert [h.status for h in told([*before, *ticks, *stalled])] == ["provisional", "final"]
+
+
 def test_a_recording_from_another_day_starts_the_room_afresh() -> None:
     first = merged([*murmur(420), *cheer(240)], [*trickle(420), *orders(240)])
     day = 86_400 * SECOND

@@ -10,7 +10,7 @@ import pytest
 
 from analytics.labels import Sheet, spoken_labels
 from analytics.paragraphs import ParagraphOperator
-from streams.records import Paragraph, Product, Record, Speech
+from streams.records import InvalidError, Paragraph, Product, Record, Speech
 from tests.analytics.contract import Step, check_hash_seeds, check_operator, play
 from tests.analytics.rooms import simulated
 from tests.analytics.talk import START, order, say
@@ -125,6 +125,18 @@ def test_a_silent_room_is_closed_by_a_tick() -> None:
     last = speak(PITCH)[-1].ingest_ts
     assert [p.status for p in told([sheet(0), *speak(PITCH), last + 19 * SECOND])] == ["open"]
     assert [p.status for p in told([sheet(0), *speak(PITCH), last + 20 * SECOND, last + 60 * SECOND])] == ["open", "complete"]
+
+
+def test_a_host_who_falls_silent_while_orders_go_on_has_ended() -> None:
+    sales = [order(START + second * SECOND, second) for second in range(60, 130, 5)]
+    ended = told([sheet(0), *speak(PITCH), *sales])
+    assert [p.status for p in ended] == ["open", "complete"]
+    assert ended[-1].labels["orders_60s"] == "5"
+
+
+def test_a_sentence_that_ends_before_it_begins_is_refused() -> None:
+    with pytest.raises(InvalidError, match="ends before it begins"):
+        ParagraphOperator().feed(say(START, "三二一上链接", length_ms=-1), 0)
 
 
 def test_idle_talk_alone_is_no_paragraph() -> None:
