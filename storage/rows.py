@@ -68,8 +68,8 @@ def _danmaku(record: r.ComprehendedEnvelope, partition: int, offset: int) -> lis
         hits = m.hits
         rows.append(
             (
-                room, m.event_ts, ingest, source, m.id, m.user, m.text, m.folded, m.sentiment, m.sentiment_p, m.intent,
-                m.intent_p,
+                room, m.event_ts, ingest, source, m.id, m.user, m.name, m.text, m.folded, m.sentiment, m.sentiment_p,
+                m.intent, m.intent_p,
                 [hit.word for hit in hits] if hits else _NONE, [hit.topic for hit in hits] if hits else _NONE,
                 [hit.disguised for hit in hits] if hits else _NONE, [hit.weight for hit in hits] if hits else _NONE,
                 m.skew_ms, partition, offset,
@@ -142,8 +142,8 @@ def _deadletters(letter: r.DeadLetter, partition: int, offset: int) -> list[Row]
 TABLES: Final = (
     Table(
         "danmaku", t.COMPREHENDED,
-        ("room_id", "ts", "ingest_ts", "source", "source_id", "user_id", "text", "folded", "sentiment", "sentiment_p", "intent",
-         "intent_p", "hit_words", "hit_topics", "hit_disguised", "hit_weights", "skew_ms", *LOG),
+        ("room_id", "ts", "ingest_ts", "source", "source_id", "user_id", "user_name", "text", "folded", "sentiment", "sentiment_p",
+         "intent", "intent_p", "hit_words", "hit_topics", "hit_disguised", "hit_weights", "skew_ms", *LOG),
         _danmaku,
     ),
     Table("sales", t.SALES, **_one("type sku quantity amount order_id user_id skew_ms", _entered, lambda s: (

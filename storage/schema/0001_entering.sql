@@ -11,6 +11,7 @@ CREATE TABLE ${table danmaku}
     source_id String COMMENT 'The id that the platform gave' CODEC(ZSTD(1)),
     id String DEFAULT concat(source, ':', source_id) COMMENT 'The row: source and source_id' CODEC(ZSTD(1)),
     user_id String COMMENT 'The viewer, hashed at the gateway' CODEC(ZSTD(1)),
+    user_name String COMMENT 'The viewer''s name, where the installation keeps names; else empty' CODEC(ZSTD(1)),
     text String COMMENT 'The message as sent' CODEC(ZSTD(3)),
     folded String COMMENT 'Its plain form, under which repeats and disguises are one' CODEC(ZSTD(3)),
     sentiment LowCardinality(String) COMMENT 'negative, neutral or positive',

@@ -1,11 +1,6 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
-
-# how long an example takes says nothing on a machine that is busy with something else
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
