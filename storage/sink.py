@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
@@ -23,7 +23,6 @@ from storage.batches import RECENT, Batch, DeadShare, Message, Partition, Recent
 from storage.client import Address, StoreClient
 from storage.ledger import Claim, Ledger
 from storage.rows import TABLE_OF, TABLES
-from streams.kafka import Cluster
 from streams.records import DeadLetter, FatalError, Meter, RetryError, encode
 from streams.topics import DEADLETTER, partition_of
 
@@ -32,6 +31,17 @@ T = TypeVar("T")
 GROUP: Final = "livetide-sink"
 CONSUME: Final = 500
 Key = tuple[str, int]
+
+
+class Cluster(Protocol):
+    """The Kafka cluster, as ``streams.kafka.Cluster`` describes it: client settings by librdkafka's names."""
+
+    @property
+    def servers(self) -> str: ...
+    @property
+    def partitions(self) -> int: ...
+    def client(self, **settings: Any) -> dict[str, Any]: ...
+    def producer(self, **settings: Any) -> dict[str, Any]: ...
 
 
 class _Moved(Exception):
