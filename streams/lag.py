@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec  # its public name is not in the type stubs
 
+from streams.commits import group_commits
 from streams.kafka import Cluster
 from streams.records import RetryError
 
@@ -24,10 +25,9 @@ def group_lags(cluster: Cluster, prefix: str = PREFIX) -> dict[tuple[str, str], 
         if listed.errors:
             raise RetryError(f"Kafka does not tell the lag: {listed.errors[0]}")
         committed = {
-            (name, tp.topic, tp.partition): tp.offset
+            (name, topic, partition): at.offset
             for name in sorted(group.group_id for group in listed.valid if group.group_id.startswith(prefix))
-            for tp in _offsets_of(admin, name)
-            if tp.offset >= 0
+            for (topic, partition), at in group_commits(cluster, name).items()
         }
         ends = _ends(admin, {(topic, partition) for _, topic, partition in committed})
     except KafkaException as error:
@@ -37,12 +37,6 @@ def group_lags(cluster: Cluster, prefix: str = PREFIX) -> dict[tuple[str, str], 
         behind = max(0, ends.get((topic, partition), offset) - offset)
         lags[name, topic] = lags.get((name, topic), 0) + behind
     return lags
-
-
-def _offsets_of(admin: AdminClient, group: str) -> list[TopicPartition]:
-    # one group a call: that is all the protocol's client takes
-    future = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)], request_timeout=TIMEOUT_S)[group]
-    return list(future.result(2 * TIMEOUT_S).topic_partitions or ())
 
 
 def _ends(admin: AdminClient, places: set[tuple[str, int]]) -> dict[tuple[str, int], int]:
