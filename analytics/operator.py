@@ -15,7 +15,8 @@ class Operator(Protocol):
     between two calls, and gives each output its topic by its kind. An operator never sees Kafka, a clock or randomness.
 
     ``revision`` grows with every record and every tick: for an operator that reads one topic it is the source offset of the
-    record; for one that reads several, the sum of its positions in them. It is what ``Derived.revision`` carries.
+    record; for one that reads several or has a timer, twice the sum of its positions and ticks (odd numbers are left for people
+    who answer what it said). It is what ``Derived.revision`` carries.
     """
 
     def feed(self, record: Record, revision: int) -> Sequence[Record]:

@@ -86,8 +86,9 @@ class Partition:
 
     @property
     def revision(self) -> int:
-        """Grows with every record and every tick."""
-        return self._passed + self._ticks
+        """Grows with every record and every tick. Even: the odd numbers belong to people, whose word on what an agent said
+        (an alert acknowledged) takes the number above it and must never meet the agent's own next one."""
+        return 2 * (self._passed + self._ticks)
 
     def feed(self, message: Message) -> Fate:
         """Take one record; its outputs are appended to ``outputs``.
@@ -121,7 +122,7 @@ class Partition:
 
     def _think(self, message: Message, position: int) -> Fate:
         topic, offset = message.topic, message.offset
-        revision = offset if self.agent.mode == "direct" else self.revision + offset + 1 - position
+        revision = offset if self.agent.mode == "direct" else self.revision + 2 * (offset + 1 - position)
         try:
             record = self._sources[topic].decode(message.value)
             outputs = self._operator.feed(record, revision)
