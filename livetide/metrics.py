@@ -18,7 +18,9 @@ class Metric(NamedTuple):
 
 METRICS: dict[str, Metric] = {
     # gateway
-    "gateway_events": Metric("counter", "Events by kind and fate (accepted, duplicate, rejected, shed, failed).", ("kind", "fate")),
+    "gateway_events": Metric(
+        "counter", "Events by kind and fate (accepted, duplicate, rejected, shed, failed).", ("kind", "fate")
+    ),
     "gateway_requests": Metric("counter", "Requests by status code.", ("status",)),
     "gateway_skewed": Metric("counter", "Events whose time-stamp was minutes wrong and was corrected.", ("source",)),
     "gateway_ack_seconds": Metric("histogram", "From taking a request to Kafka's acknowledgement."),
