@@ -26,6 +26,7 @@ from streams.shell.poison import PoisonLimit
 
 CHUNK = 32  # records between two chances for others to run: 32 envelopes of 64 at 30 µs a message are 60 ms
 BACKOFF_S = (0.1, 5.0)
+FAR_BEHIND = 1_000  # records of which none is new, before it is worth a seek
 
 
 class Commit(NamedTuple):
@@ -60,6 +61,10 @@ class Wire(Protocol):
 
     async def earliest(self, partition: int) -> Mapping[str, int]:
         """The first offset that each source topic still holds."""
+        ...
+
+    async def read_from(self, topic: str, partition: int, offset: int) -> None:
+        """Read on from this offset: what comes is long known."""
         ...
 
     async def close_gap(self, partition: int, gap: GapError) -> int:
@@ -166,6 +171,9 @@ class Engine:
     async def feed(self, number: int, batch: Sequence[Message]) -> None:
         """Take a batch of one partition, in order. Returns early when the generation is over: it will come again."""
         await self.recover(number)
+        if batch and batch[-1].offset + FAR_BEHIND < (at := self._position(batch[-1].topic, number)):
+            await self._wire.read_from(batch[-1].topic, number, at)
+            return
         for start in range(0, len(batch), CHUNK):
             if not self.live or (part := self._open.get(number)) is None:
                 return
@@ -177,6 +185,10 @@ class Engine:
             if self.agent.mode == "direct":
                 await self._back_pressure(part)
             await self._sleep(0)
+
+    def _position(self, topic: str, number: int) -> int:
+        part = self._open.get(number)
+        return part.core.positions.get(topic, 0) if part is not None else 0
 
     @contextmanager
     def _closed_on_failure(self) -> Iterator[None]:

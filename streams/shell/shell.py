@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Pace:
     """How often things happen. ``epoch_s`` is how long an outbox agent's outputs may wait; a direct agent's do not wait, so
-    its checkpoints may be rarer. A checkpoint of many bytes is made less often: ``bytes_per_s`` a partition at most."""
+    its checkpoints may be rarer. A checkpoint of many bytes is made less often: ``bytes_per_s`` a partition at most. After
+    ``session_s`` of silence another worker takes over; a restart under the same instance name is back sooner."""
 
     epoch_s: float = 0.25
     direct_epoch_s: float = 1.0
@@ -34,7 +35,6 @@ class Pace:
     look_s: float = 3.0
     bytes_per_s: float = 4e6
     session_s: float = 6.0
-    static_session_s: float = 10.0
     stop_s: float = 1.5
     stall_s: float = 30.0
 
@@ -69,7 +69,7 @@ class Shell:
         self._tasks: list[asyncio.Task[None]] = []
         self._faust = FaustApp(
             agent.name, agent.group, [topic.name for topic in agent.sources], cluster, self, self._take,
-            instance=instance, session_s=pace.static_session_s if instance else pace.session_s, limits=limits,
+            instance=instance, session_s=pace.session_s, limits=limits,
         )  # fmt: skip
 
     async def start(self) -> None:

@@ -108,6 +108,10 @@ class KafkaWire:
         found = await self._retried(self._reader.earliest, [(topic.name, partition) for topic in self._agent.sources])
         return {topic: at for (topic, _), at in found.items()}
 
+    async def read_from(self, topic: str, partition: int, offset: int) -> None:
+        log.warning("%s: %s-%d is read again from far back; going on at %d", self._agent.name, topic, partition, offset)
+        await self._app.seek(topic, partition, offset)
+
     async def close_gap(self, partition: int, gap: GapError) -> int:
         where = f"{gap.topic}-{partition}"
         earliest = (await self._retried(self._reader.earliest, [(gap.topic, partition)]))[gap.topic, partition]

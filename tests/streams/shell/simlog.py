@@ -133,6 +133,9 @@ class Worker:
     async def earliest(self, partition: int) -> Mapping[str, int]:
         return dict.fromkeys(self.log.inputs, 0)
 
+    async def read_from(self, topic: str, partition: int, offset: int) -> None:
+        self.read_at[topic] = offset
+
     async def close_gap(self, partition: int, gap: GapError) -> int:
         await self._point()
         self.read_at[gap.topic] = gap.expected

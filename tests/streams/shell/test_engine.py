@@ -195,6 +195,16 @@ async def test_the_poison_limit_counts_what_an_engine_buries() -> None:
     assert "5 of the last 5 records were dead letters" in str(limit.error("refuse"))
 
 
+async def test_what_is_long_known_is_not_read_to_its_end() -> None:
+    log = sales_only(1_200)
+    engine = engine_of(DIRECT, log)
+    await settle(engine, [engine.feed(PARTITION, log.inputs[SALES.name])])
+    await settle(engine, [engine.feed(PARTITION, log.inputs[SALES.name][:50])])
+    assert engine._wire.read_at[SALES.name] == 1_200  # type: ignore[attr-defined]  # the wire of the test
+    await settle(engine, [engine.feed(PARTITION, log.inputs[SALES.name][1_150:])])
+    assert engine.positions() == {(SALES.name, PARTITION): 1_200}
+
+
 @pytest.mark.parametrize(("window", "share"), [(0, 0.5), (10, 0.0), (10, 1.1)])
 def test_poison_limits_that_cannot_be(window: int, share: float) -> None:
     with pytest.raises(ValueError, match="poison limit"):
