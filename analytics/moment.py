@@ -15,7 +15,7 @@ CHAT_BOUND_S, SALES_BOUND_S = 3, 10  # disorder waited for; sales come by anothe
 LEAST = 0.05
 EMOTION, ORDERS, CHAT = 0.4, 0.4, 0.2  # the exponents of the score
 MOST_TEXTS = 500
-MOST_MOVED = 20
+MOST_MOVED = 8
 EXCITED = 200  # thousandths: any mark of feeling
 
 

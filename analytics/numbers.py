@@ -127,4 +127,4 @@ def spoken_discounts(text: str) -> list[Decimal]:
             continue
         digits = match[1] if match[1].isascii() else "".join(str(_DIGITS[character]) for character in match[1])
         factors.append(Decimal("0." + digits.replace(".", "")))
-    return factors
+    return [factor for factor in factors if factor]

@@ -74,7 +74,8 @@ def test_any_sentence_is_read_without_error(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "factors"), [("打八八折", ["0.88"]), ("五折起", ["0.5"]), ("今天半价", ["0.5"]), ("9.5折", ["0.95"]), ("骨折", [])]
+    ("text", "factors"),
+    [("打八八折", ["0.88"]), ("五折起", ["0.5"]), ("今天半价", ["0.5"]), ("9.5折", ["0.95"]), ("骨折", []), ("0折", [])],
 )
 def test_discounts(text: str, factors: list[str]) -> None:
     assert spoken_discounts(text) == [Decimal(factor) for factor in factors]
