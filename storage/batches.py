@@ -1,7 +1,7 @@
 """Batches: one partition's records on their way to rows, cut at offsets, each row once. No Kafka and no store in here.
 
-A record counts once because of its sequence header, when its writer numbers what it writes; otherwise because of its row's id,
-among the last :data:`RECENT` ids of the partition. What is left beyond that horizon, the tables replace by id.
+A record counts once because of its sequence header, when its writer numbers what it writes; otherwise because of its row's room
+and id, among the last :data:`RECENT` rows of the partition. What is left beyond that horizon, the tables replace by id.
 """
 
 from __future__ import annotations
@@ -28,8 +28,13 @@ class Message(NamedTuple):
     headers: Iterable[Header] | None = None
 
 
+def row_key(room: str, row_id: str) -> str:
+    """What names a row in a partition: an id is one room's, and many rooms share a partition."""
+    return f"{room}\0{row_id}"
+
+
 class Recent:
-    """The last ids of a partition, oldest first out."""
+    """The last row keys of a partition, oldest first out."""
 
     def __init__(self, ids: Iterable[str] = (), size: int = RECENT) -> None:
         self._ids = dict.fromkeys(ids)
@@ -130,7 +135,8 @@ class Partition:
         record = self.table.topic.decode(message.value)
         rows = self.table.rows(record, self.number, message.offset)
         if not sequence and self.table.ids:
-            fresh = [row for row, row_id in zip(rows, self.table.ids(record), strict=True) if not self._recent.repeated(row_id)]
+            keys = (row_key(row[0], row_id) for row, row_id in zip(rows, self.table.ids(record), strict=True))
+            fresh = [row for row, key in zip(rows, keys, strict=True) if not self._recent.repeated(key)]
             batch.repeats += len(fresh) < len(rows)
             rows = fresh
         batch.rows += rows

@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
-from storage.batches import RECENT, Batch, DeadShare, Message, Partition, Recent
+from storage.batches import RECENT, Batch, DeadShare, Message, Partition, Recent, row_key
 from storage.client import Address, StoreClient
 from storage.ledger import Claim, Ledger
 from storage.rows import TABLE_OF, TABLES
@@ -343,7 +343,7 @@ class Sink:
                 "anew. Give the sink an empty store, or the log that belongs to this one"
             )
         resend = newest if newest and committed <= newest.last else None
-        recent = Recent(self._patiently(lambda: self._recent_ids(table.name, key[1], resend)) if table.ids else ())
+        recent = Recent(self._patiently(lambda: self._recent_keys(table.name, key[1], resend)) if table.ids else ())
         if resend and resend.first < low:
             log.error("%s/%s: records %s to %s are gone from the log before they were sent again", *key, resend.first, low - 1)
         start = resend.first if resend else max(committed, newest.last + 1 if newest else 0)
@@ -351,16 +351,16 @@ class Sink:
             start, low
         ) if start > 0 else OFFSET_BEGINNING
 
-    def _recent_ids(self, table: str, partition: int, resend: Claim | None) -> list[str]:
-        """The ids of a partition's newest rows, oldest first: a day's at most, and none of the batch that is sent again."""
+    def _recent_keys(self, table: str, partition: int, resend: Claim | None) -> list[str]:
+        """The keys of a partition's newest rows, oldest first: a day's at most, and none of the batch that is sent again."""
         rows = self._client.execute(
-            f"SELECT id FROM (SELECT id, ingest_ts, log_offset FROM live.{table} WHERE log_partition = %(p)s "  # noqa: S608 - the name is ours; values are parameters
+            f"SELECT room_id, id FROM (SELECT room_id, id, ingest_ts, log_offset FROM live.{table} WHERE log_partition = %(p)s "  # noqa: S608 - the name is ours; values are parameters
             f"AND ingest_ts > (SELECT max(ingest_ts) FROM live.{table}) - INTERVAL 1 DAY "
             "AND NOT (log_offset BETWEEN %(first)s AND %(last)s) ORDER BY ingest_ts DESC, log_offset DESC LIMIT %(n)s) "
             "ORDER BY ingest_ts, log_offset",
             {"p": partition, "first": resend.first if resend else 1, "last": resend.last if resend else 0, "n": RECENT},
         )
-        return [row[0] for row in rows]
+        return [row_key(*row) for row in rows]
 
     def _find_log(self) -> str:
         found = str(self._ask(lambda: self._consumer.list_topics(timeout=10)).cluster_id or "")

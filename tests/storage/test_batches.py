@@ -3,11 +3,12 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.batches import Batch, DeadShare, Message, Partition, Recent
+from storage.batches import Batch, DeadShare, Message, Partition, Recent, row_key
 from storage.ledger import Claim
 from storage.rows import TABLE_OF
 from streams import records as r
@@ -121,6 +122,12 @@ def test_a_batch_that_is_sent_again_ends_where_reading_has_passed_it() -> None:
     batch = reader.cut()
     assert batch
     assert (batch.first, batch.last) == (3, 6)
+
+
+def test_an_id_is_one_rooms_and_many_rooms_share_a_partition() -> None:
+    other = msgspec.structs.replace(sale(1), room="r2")
+    batch = feed(partition(recent=Recent([row_key("r3", "s:1")])), [message(1, sale(1)), message(2, other), message(3, other)])
+    assert ([row[0] for row in batch.rows], batch.repeats) == (["r", "r2"], 1)
 
 
 def test_old_ids_are_forgotten_in_order() -> None:
