@@ -13,7 +13,7 @@ SEVERITY = {1: "warning", 2: "critical", 3: "emergency"}
 
 def payload(alert: Alert, console: str) -> dict[str, Any]:
     """The JSON body for one change of an alert. ``console`` is the address people look at."""
-    over = alert.state in ("resolved", "silenced", "inhibited")
+    over = alert.state == "resolved"
     labels = {
         "alertname": "LivetideOpinion",
         "room": alert.room,

@@ -16,6 +16,9 @@ TIMEOUT_S = 3.0
 GIVE_UP_MS = 3_600_000
 """An alert that its receiver has not taken within an hour goes to the dead letters: it would only confuse."""
 
+QUIET = ("inhibited", "silenced")
+"""States that call nobody: a stronger alert speaks already, or a person asked for quiet. The end of the alert is told."""
+
 
 def sign(secret: str, identity: str, timestamp: int, body: bytes) -> str:
     """The ``webhook-signature`` of ``body``: HMAC-SHA256 over id, time (seconds) and body, keyed by ``whsec_…``."""
@@ -45,6 +48,9 @@ class Webhook:
         """Deliver one alert record. Raises :class:`RetryError` while the receiver does not take it,
         :class:`InvalidError` when it refuses it for good or the alert is an hour old."""
         if not isinstance(record, Alert):
+            return ()
+        if record.state in QUIET:
+            self._meter.count("delivery_sent", channel="webhook", result=record.state)
             return ()
         body = json.dumps(payload(record, self._console), ensure_ascii=False, separators=(",", ":")).encode()
         identity, seconds = f"{record.id}.{record.revision}".replace(" ", "_"), self._clock() // 1000

@@ -134,6 +134,14 @@ def test_nobody_there_is_tried_again_until_it_is_old(receiver: Receiver, webhook
         webhook.handle(changed)
 
 
+@pytest.mark.parametrize("state", ["inhibited", "silenced"])
+def test_quiet_states_call_nobody_and_the_end_is_told(webhook: Webhook, receiver: Receiver, now: list[int], state: str) -> None:
+    webhook.handle(alert(now, state=state))
+    assert receiver.requests == []
+    webhook.handle(alert(now, state="resolved", revision=11))
+    assert json.loads(receiver.requests[0][1])["status"] == "resolved"
+
+
 def test_secret_and_address_stay_out_of_errors(webhook: Webhook, receiver: Receiver, now: list[int]) -> None:
     receiver.answers = [401]
     with pytest.raises(InvalidError) as refused:
