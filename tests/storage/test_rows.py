@@ -46,7 +46,8 @@ SAMPLES: list[Any] = [
     ),
     r.Mood(**DERIVED, messages=3, users=2, negative_share=0.3, positive_share=0.1, arousal=1, forecast=0.2, late=1),
     r.Alert(
-        **DERIVED, topic="refund", level=2, state="firing", started_ts=1_700_000_000_000, evidence_ts=1_700_000_000_001, score=1.0,
+        **DERIVED, topic="refund", level=2, state="firing", started_ts=1_700_000_000_000,
+        evidence_ts=1_700_000_000_001, score=1.0,
         share=0.5, baseline=0.1, messages=9, users=8, examples=["退款"], words=["退款"], note="n", by="me",
     ),
     r.Paragraph(
@@ -119,7 +120,8 @@ def test_what_no_column_holds_is_invalid(record: Any, value: int) -> None:
     ("kind", "change"),
     [
         (r.Sale, {"amount": 10**17}), (r.Sale, {"quantity": 2**63}), (r.Sale, {"skew_ms": -(2**63) - 1}),
-        (r.Mood, {"messages": 2**63}), (r.Mood, {"revision": -1}), (r.Paragraph, {"stages": {"x": 2**63}}), (r.MediaSegment, {"size": 2**64 - 1}),
+        (r.Mood, {"messages": 2**63}), (r.Mood, {"revision": -1}), (r.Paragraph, {"stages": {"x": 2**63}}),
+        (r.MediaSegment, {"size": 2**64 - 1}),
         (r.DeadLetter, {"partition": 2**31}), (r.Clip, {"width": 2**63}), (r.HostEvent, {"duration_ms": 2**63}),
     ],
 )  # fmt: skip
