@@ -1,6 +1,7 @@
 """Every metric of the product in one table, and the meter that the processes count with.
 
-``docs/metrics.md`` is made from :data:`METRICS`. A name that is not in the table is a programming error: ``KeyError``.
+``docs/reference/metrics.md`` is made from :data:`METRICS`. A name that is not in the table is a programming error
+(``KeyError``), and a name that nothing counts fails a test.
 """
 
 from __future__ import annotations
@@ -31,7 +32,6 @@ METRICS: dict[str, Metric] = {
     "agent_checkpoint_bytes": Metric("gauge", "Size of the newest checkpoint.", ("agent", "partition")),
     "agent_checkpoint_seconds": Metric("histogram", "From snapshot to commit.", ("agent",)),
     "agent_lag": Metric("gauge", "Records not yet processed.", ("agent", "topic", "partition")),
-    "agent_late": Metric("counter", "Records that came after their window was dropped.", ("agent",)),
     # sink
     "sink_rows": Metric("counter", "Rows written, by table.", ("table",)),
     "sink_repeats": Metric("counter", "Records that had been written before.", ("topic",)),

@@ -1,6 +1,6 @@
 """Every setting of the product: an environment variable ``LIVETIDE_…``, a default that works on one machine, a sentence.
 
-``docs/settings.md`` is made from this file; a test checks that they agree.
+``docs/reference/settings.md`` is made from this file; a test checks that they agree.
 """
 
 from __future__ import annotations

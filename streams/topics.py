@@ -46,15 +46,14 @@ class Topic:
 
 
 DANMAKU = Topic(
-    "live.danmaku", "room", (r.DanmakuEnvelope,), "envelopes of chat", ("gateway",), ("comprehension", "console"),
+    "live.danmaku", "room", (r.DanmakuEnvelope,), "envelopes of chat", ("gateway",), ("comprehension",),
 )  # fmt: skip
 FRAMES = Topic(
     "live.frames", "room", (r.MediaSegment, r.Frame), "frame and segment references", ("media source",),
-    ("segments", "clipper", "sink"),
+    ("clipper", "sink"),
 )  # fmt: skip
 SPEECH = Topic(
-    "live.speech", "room", (r.Speech,), "recognised sentences with times", ("gateway", "media source"),
-    ("segments", "sink"),
+    "live.speech", "room", (r.Speech,), "recognised sentences with times", ("gateway",), ("segments", "sink"),
 )  # fmt: skip
 SALES = Topic(
     "live.sales", "room", (r.Sale,), "orders, payments, refunds, carts, clicks, stock", ("gateway",),
@@ -63,7 +62,7 @@ SALES = Topic(
 VIEWERS = Topic("live.viewers", "room", (r.Viewer,), "enter, leave, dwell, follow", ("gateway",), ("sink",))
 CATALOGUE = Topic(
     "live.catalogue", "room/sku", (r.Product,), "product sheets and FAQ entries, compacted, placed by room",
-    ("gateway", "console", "CLI"), ("answers", "segments", "highlights", "host"), compacted=True,
+    ("gateway",), ("answers", "segments", "highlights", "sink"), compacted=True,
 )  # fmt: skip
 COMPREHENDED = Topic(
     "live.comprehended", "room", (r.ComprehendedEnvelope,), "chat with intent, sentiment and sensitive hits",
@@ -71,37 +70,37 @@ COMPREHENDED = Topic(
 )  # fmt: skip
 INTENTS = Topic(
     "live.intents", "room", (r.IntentGroup,), "clusters of what viewers ask now, with counts and examples", ("intents",),
-    ("host", "console", "sink"),
+    ("sink",),
 )  # fmt: skip
 ANSWERS = Topic(
-    "live.answers", "room", (r.Answer,), "FAQ answers given or proposed", ("answers",), ("host", "console", "sink"),
+    "live.answers", "room", (r.Answer,), "FAQ answers given or proposed", ("answers",), ("sink",),
 )  # fmt: skip
 MOOD = Topic(
-    "live.mood", "room", (r.Mood,), "negative share, arousal, forecast, per second", ("mood",), ("host", "console", "sink"),
+    "live.mood", "room", (r.Mood,), "negative share, arousal, forecast, per second", ("mood",), ("sink",),
 )  # fmt: skip
 ALERTS = Topic(
-    "live.alerts", "room", (r.Alert,), "opinion alerts and every change of their state", ("opinion", "console"),
-    ("delivery", "host", "sink"), 30 * DAY,
+    "live.alerts", "room", (r.Alert,), "opinion alerts and every change of their state", ("opinion", "console", "CLI"),
+    ("delivery", "sink"), 30 * DAY,
 )  # fmt: skip
 SEGMENTS = Topic(
-    "live.segments", "room", (r.Paragraph,), "product paragraphs with stages and labels", ("segments",), ("clipper", "sink"),
+    "live.segments", "room", (r.Paragraph,), "product paragraphs with stages and labels", ("segments",), ("sink",),
 )  # fmt: skip
 HIGHLIGHTS = Topic(
     "live.highlights", "room", (r.Highlight,), "moments: provisional, final, withdrawn", ("highlights",), ("clipper", "sink"),
 )  # fmt: skip
 CLIPS = Topic(
-    "live.clips", "room", (r.Clip,), "finished files with their labels", ("clipper",), ("console", "sink"), 30 * DAY,
+    "live.clips", "room", (r.Clip,), "finished files with their labels", ("clipper",), ("sink",), 30 * DAY,
 )  # fmt: skip
 HOST_COMMANDS = Topic(
-    "host.commands", "room", (r.HostCommand,), "what the host should do, and why", ("answers", "opinion", "console"), ("host",),
+    "host.commands", "room", (r.HostCommand,), "what the host should do, and why", ("answers", "opinion"), ("host", "sink"),
 )  # fmt: skip
 HOST_EVENTS = Topic(
     "host.events", "room", (r.HostEvent,), "utterances, decisions, latency, health, provenance", ("host",),
-    ("console", "sink"),
+    ("sink",),
 )  # fmt: skip
 DEADLETTER = Topic(
     "live.deadletter", "source topic", (r.DeadLetter,), "the bytes, origin and reason of what could not be used", ("all",),
-    ("replay command", "console", "sink"), 30 * DAY, max_bytes=3 * 2**20,  # a record of 1 MB, whole, and what is said about it
+    ("replay command", "sink"), 30 * DAY, max_bytes=3 * 2**20,  # a record of 1 MB, whole, and what is said about it
 )  # fmt: skip
 
 TOPICS = {
@@ -180,7 +179,7 @@ def asyncapi(partitions: int) -> dict[str, Any]:
 
 
 def markdown_table() -> str:
-    """The table of topics in docs/topics.md."""
+    """The table of topics in docs/reference/topics.md."""
     rows = ["| topic | key | carries | written by | read by |", "|---|---|---|---|---|"]
     rows += [
         f"| `{t.name}` | {t.key} | {t.carries} | {', '.join(t.written_by)} | {', '.join(t.read_by)} |" for t in TOPICS.values()

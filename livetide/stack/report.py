@@ -50,6 +50,10 @@ def report(settings: Settings, *, with_secrets: bool = False) -> dict[str, Any]:
     if with_secrets:
         known = load_secrets(data)
         found["secrets"] = {label: known[name] for name, label in SHOWN.items()}
+        if not settings.clickhouse.get_secret_value():
+            from storage.server import reader_password
+
+            found["secrets"]["reader password"] = reader_password(known["store_password"])
     return found
 
 

@@ -10,7 +10,11 @@ import msgspec
 import pytest
 
 from livetide.reference import pages
+from livetide.tables import relations
+from storage.rows import TABLE_OF
 from streams import records, topics
+from streams.agents import AGENTS
+from tests.storage.support import StoreProcess
 
 ROOT = Path(__file__).parents[2]
 
@@ -63,3 +67,36 @@ def test_nothing_stray_is_committed() -> None:
             continue
         found += [f"{name}:{number}" for number, line in enumerate(text.splitlines(), 1) if STRAY.search(line)]
     assert not found
+
+
+def test_the_map_names_the_readers_that_are_no_agents() -> None:
+    stored = {name for name, topic in topics.TOPICS.items() if "sink" in topic.read_by}
+    assert stored == set(TABLE_OF) == set(topics.TOPICS) - {topics.DANMAKU.name}
+    agents = set(AGENTS)
+    for topic in topics.TOPICS.values():
+        known = agents | {"sink", "clipper", "host", "delivery", "replay command"}
+        assert set(topic.read_by) <= known, topic.name
+        for reader in set(topic.read_by) & agents:
+            assert topic in AGENTS[reader].sources, f"{reader} does not read {topic.name}"
+
+
+@pytest.mark.store
+def test_schema_page_is_what_a_store_has(store: StoreProcess) -> None:
+    client = store.client()
+    rows = client.execute(
+        "SELECT table, name, type, comment FROM system.columns WHERE database = 'live' AND table != 'migrations' "
+        "ORDER BY table, position"
+    )
+    tables = dict(client.execute("SELECT name, comment FROM system.tables WHERE database = 'live' AND name != 'migrations'"))
+    client.close()
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    for table, *column in rows:
+        found.setdefault(table, []).append((column[0], column[1], column[2]))
+    ours = {one.name: one for one in relations()}
+    assert {name: one.comment for name, one in ours.items()} == tables
+    for name, one in ours.items():
+        columns = ours[one.follows].columns if one.follows else one.columns
+        if one.kind == "table":
+            assert [(column.name, column.type, column.comment) for column in columns] == found[name]
+        else:
+            assert [column.name for column in columns] == [column[0] for column in found[name]]
