@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+import msgspec
+
 from streams import records as r
 from streams import topics as t
 from streams.records import InvalidError
@@ -120,10 +122,13 @@ def _frames(record: r.Frame | r.MediaSegment, partition: int, offset: int) -> li
 
 
 def deadletter_id(letter: r.DeadLetter) -> str:
-    """Origin and stage; of what never entered the log, a hash of what was refused, when and why."""
+    """Origin and stage; of what never entered the log, a hash of what was refused, from whom and why.
+
+    Not when: a client that had no answer sends it again, and a gateway that was started anew refuses it again.
+    """
     if letter.offset >= 0:
         return f"{letter.topic}:{letter.partition}:{letter.offset}:{letter.stage}"
-    digest = hashlib.sha256(r.encode(letter)).hexdigest()[:32]
+    digest = hashlib.sha256(r.encode(msgspec.structs.replace(letter, failed_ts=0))).hexdigest()[:32]
     return f"{letter.topic}:{letter.stage}:{digest}"
 
 
@@ -142,8 +147,8 @@ def _deadletters(letter: r.DeadLetter, partition: int, offset: int) -> list[Row]
 TABLES: Final = (
     Table(
         "danmaku", t.COMPREHENDED,
-        ("room_id", "ts", "ingest_ts", "source", "source_id", "user_id", "user_name", "text", "folded", "sentiment", "sentiment_p",
-         "intent", "intent_p", "hit_words", "hit_topics", "hit_disguised", "hit_weights", "skew_ms", *LOG),
+        ("room_id", "ts", "ingest_ts", "source", "source_id", "user_id", "user_name", "text", "folded", "sentiment",
+         "sentiment_p", "intent", "intent_p", "hit_words", "hit_topics", "hit_disguised", "hit_weights", "skew_ms", *LOG),
         _danmaku,
     ),
     Table("sales", t.SALES, **_one("type sku quantity amount order_id user_id skew_ms", _entered, lambda s: (

@@ -63,7 +63,7 @@ class Outcome:
 
 def read_letters(cluster: Cluster, which: Filter = Filter()) -> list[Letter]:
     """The letters that fit, each once however often it was said, in the order in which they were buried."""
-    found: dict[tuple[str, int, int, str, bytes], Letter] = {}
+    found: dict[tuple[str, int, int, str, str, bytes], Letter] = {}
     replayed: set[tuple[str, int, int, str]] = set()
     for message in _all(cluster):
         try:
@@ -78,6 +78,7 @@ def read_letters(cluster: Cluster, which: Filter = Filter()) -> list[Letter]:
                 letter.partition,
                 letter.offset,
                 letter.stage,
+                letter.room,
                 b"" if letter.offset >= 0 else letter.value,
             )
             place = Letter(message.partition() or 0, message.offset() or 0, letter, False)

@@ -137,7 +137,8 @@ def test_dead_letters_are_named_by_their_origin() -> None:
     refused = msgspec.structs.replace(letter, offset=-1)
     other = msgspec.structs.replace(refused, value=b"other")
     assert deadletter_id(refused) != deadletter_id(other)
-    assert deadletter_id(refused) == deadletter_id(msgspec.structs.replace(refused))
+    assert deadletter_id(refused) != deadletter_id(msgspec.structs.replace(refused, room="another"))
+    assert deadletter_id(refused) == deadletter_id(msgspec.structs.replace(refused, failed_ts=refused.failed_ts + 60_000))
 
 
 def _table(record: Any) -> Table:
