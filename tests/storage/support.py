@@ -82,6 +82,13 @@ class Child:
         self._close()
         return status
 
+    def wait(self, seconds: float) -> int:
+        """The exit status of a program that ends by itself."""
+        assert self.process
+        status = self.process.wait(seconds)
+        self._close()
+        return status
+
     def _close(self) -> None:
         assert self.process
         assert self.process.stdout
