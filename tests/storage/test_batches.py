@@ -4,7 +4,6 @@ import random
 from typing import Any
 
 import msgspec
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -58,12 +57,6 @@ def test_a_batch_knows_its_offsets() -> None:
 def test_a_row_that_comes_again_is_left_out() -> None:
     batch = feed(partition(), [message(1, sale(1)), message(2, sale(1)), message(3, sale(2)), message(4, sale(1))])
     assert (ids(batch), batch.repeats) == (["1", "2"], 2)
-
-
-def test_an_id_belongs_to_its_room() -> None:
-    other = msgspec.structs.replace(sale(1), room="other")
-    batch = feed(partition(), [message(1, sale(1)), message(2, other), message(3, other)])
-    assert (ids(batch), batch.repeats) == (["1", "1"], 1)
 
 
 def test_numbered_records_count_once_whatever_their_ids() -> None:
