@@ -61,7 +61,6 @@ def test_a_worker_leaves_within_seconds_although_its_broker_is_away(own_broker: 
         os.kill(own_broker.pid, signal.SIGKILL)
         time.sleep(2)
         assert worker.terminate() == 0
-        assert "stops without a last checkpoint" in worker.log.read_text()
         own_broker.start()
     stage.start()
     stage.drained(120)
