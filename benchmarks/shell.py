@@ -1,33 +1,35 @@
 """The agent shell: chat messages decoded and forwarded per CPU-second, with checkpoints, on a real broker.
 
-    python -m benchmarks.shell [--messages 400000] [--work-us 30]
+    python -m benchmarks.shell [--messages 1000000] [--rounds 3]
 
 One worker process reads envelopes that lie in the log already and forwards each to another topic; its own CPU time (user and
-system) is divided through. Beside it a plain confluent-kafka loop does the same work without state or checkpoints.
+system) is divided through, from the moment when it is loaded to the last record. In turns with it a plain confluent-kafka loop
+does the same work without state or checkpoints. Envelopes of 64 and of 15 without work, then of 64 with 30 µs of work each.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import multiprocessing
-import tempfile
+import statistics
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from operator import truediv
 from typing import Any
 
+import psutil
 from confluent_kafka import Consumer, Producer
 
-from livetide.settings import CACHE
+from benchmarks.gauge import Ends, fresh_broker, per_cpu_second
 from streams import admin
-from streams.broker import EmbeddedBroker
-from streams.broker.ports import free_port
 from streams.kafka import Cluster
 from streams.records import Chat, ComprehendedEnvelope, DanmakuEnvelope, Record, UnderstoodChat, encode
 from streams.shell.agent import Agent
-from streams.topics import COMPREHENDED, DANMAKU, TOPICS
+from streams.topics import COMPREHENDED, DANMAKU, TOPICS, Topic
 
 TEXT = "这个多少钱呀 主播 今天有没有优惠券可以领"
 
@@ -69,116 +71,105 @@ class NullMeter:
     def observe(self, name: str, value: float, /, **labels: str) -> None: ...
 
 
-def fill(cluster: Cluster, messages: int, size: int) -> int:
+def fill(cluster: Cluster, messages: int, size: int, topic: str = DANMAKU.name) -> int:
     """Put envelopes of ``size`` messages into the log; how many."""
-    producer = Producer(cluster.producer(linger_ms=20, queue_buffering_max_messages=1_000_000))
+    producer = Producer(cluster.producer(linger_ms=20, queue_buffering_max_messages=1_000_000) | admin.QUIET)
     count = messages // size
     for number in range(count):
         chats = [Chat(f"{number}-{n}", 1_700_000_000_000 + number, f"u{n:016x}", TEXT) for n in range(size)]
         envelope = DanmakuEnvelope(room=f"room-{number % 40}", event_ts=1, ingest_ts=1, source="bench", messages=chats)
-        producer.produce(DANMAKU.name, encode(envelope), envelope.room.encode(), number % cluster.partitions)
+        producer.produce(topic, encode(envelope), envelope.room.encode(), number % cluster.partitions)
         producer.poll(0)
     producer.flush(120)
     return count
 
 
-def agent_of(name: str, mode: str, work_us: float) -> Agent:
-    return Agent(name, (DANMAKU,), lambda: Forward(work_us), "direct" if mode == "direct" else "outbox")
+def agent_of(name: str, mode: str, work_us: float, source: Topic = DANMAKU) -> Agent:
+    return Agent(name, (source,), lambda: Forward(work_us), "direct" if mode == "direct" else "outbox")
 
 
-def run_shell(cluster: Cluster, name: str, mode: str, work_us: float, done: Any, answer: Any) -> None:
-    """In a process of its own: the worker until it is told that nothing is left to read."""
+def run_shell(loaded: Any, cluster: Cluster, name: str, mode: str, work_us: float, source: Topic) -> None:
+    """In a process of its own, until it is killed: the worker."""
     from streams.worker import Worker
 
-    stop = threading.Event()
-    worker = Worker(
-        [agent_of(name, mode, work_us)], cluster, instance="", meter=NullMeter(), clock=lambda: int(time.time() * 1000)
-    )
-    threading.Thread(target=_pass_on, args=(done, stop), daemon=True).start()
-    at_start = time.process_time()
-    worker.run(stop)
-    answer.put(time.process_time() - at_start)
+    agent = agent_of(name, mode, work_us, source)
+    loaded.value = time.process_time()
+    Worker([agent], cluster, instance="", meter=NullMeter(), clock=lambda: int(time.time() * 1000)).run(threading.Event())
 
 
-def _pass_on(done: Any, stop: threading.Event) -> None:
-    done.wait()
-    stop.set()
-
-
-def run_plain(cluster: Cluster, count: int, work_us: float, done: Any, answer: Any) -> None:
-    """In a process of its own: consume, decode, forward, commit; no state."""
+def run_plain(loaded: Any, cluster: Cluster, name: str, work_us: float, source: Topic) -> None:
+    """In a process of its own, until it is killed: consume, decode, forward; no state, no checkpoint."""
     operator = Forward(work_us)
-    at_start = time.process_time()
+    loaded.value = time.process_time()
     producer = Producer(cluster.producer(linger_ms=20))
-    consumer = Consumer(cluster.client(group_id=f"plain-{time.time()}", auto_offset_reset="earliest", enable_auto_commit=False))
-    consumer.subscribe([DANMAKU.name])
-    taken = 0
-    while taken < count:
-        for message in consumer.consume(500, 1):
+    consumer = Consumer(cluster.client(group_id=name, auto_offset_reset="earliest"))
+    consumer.subscribe([source.name])
+    while True:
+        for message in consumer.consume(500, 0.5):
             if message.error():
                 continue
-            for output in operator.feed(DANMAKU.decode(message.value()), message.offset() or 0):
+            for output in operator.feed(source.decode(message.value()), message.offset() or 0):
                 producer.produce(COMPREHENDED.name, encode(output), message.key(), message.partition() or 0)
-            taken += 1
         producer.poll(0)
-    producer.flush(60)
-    consumer.commit(asynchronous=False)
-    answer.put(time.process_time() - at_start)
 
 
-def in_process(finished: Callable[[], bool], work: Callable[..., None], *given: Any) -> float:
-    """Run ``work`` in a new process, tell it when ``finished``, and return the CPU seconds that it says it took."""
+def shell_rate(cluster: Cluster, name: str, mode: str, work_us: float, source: Topic, records: int) -> float:
+    """Records per CPU-second of a worker with one agent."""
+    admin.create_topics(cluster, [agent_of(name, mode, work_us, source).checkpoints])
+    return _rate(cluster, records, run_shell, cluster, name, mode, work_us, source)
+
+
+def _rate(cluster: Cluster, records: int, work: Callable[..., None], *given: Any) -> float:
     context = multiprocessing.get_context("spawn")
-    answer, done = context.Queue(), context.Event()
-    process = context.Process(target=work, args=(*given, done, answer))
+    ends, loaded = Ends(cluster, COMPREHENDED.name), context.Value("d", 0.0)
+    process = context.Process(target=work, args=(loaded, *given))
     process.start()
-    while process.is_alive() and not finished():
-        time.sleep(0.5)
-    done.set()
-    cpu_s: float = answer.get(timeout=120)
-    process.join(5)
-    if process.is_alive():  # Faust's threads are no daemons
+    try:
+        return per_cpu_second(psutil.Process(process.pid), ends, records, lambda: float(loaded.value))
+    finally:
+        ends.close()
         process.kill()
-    return cpu_s
+        process.join(30)
 
 
-def _drained(cluster: Cluster, agent: Agent) -> bool:
-    return sum(place.lag for place in admin.agent_lag(cluster, agent)) == 0
-
-
-def measure(size: int, messages: int, work_us: float) -> list[dict[str, Any]]:
-    """One size of envelope on a fresh broker: direct, outbox and plain."""
-    rows: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        port = free_port()
-        broker = EmbeddedBroker(Path(folder), CACHE, port, free_port({port}))
-        broker.start()
-        try:
-            cluster = broker.cluster(partitions=4)
-            agents = {mode: f"bench-{mode}" for mode in ("direct", "outbox")}
-            checkpoints = [agent_of(name, mode, 0).checkpoints for mode, name in agents.items()]
-            admin.create_topics(cluster, [*TOPICS.values(), *checkpoints])
-            count = fill(cluster, messages, size)
-            for mode, name in agents.items():
-                agent = agent_of(name, mode, 0)
-                cpu_s = in_process(lambda: _drained(cluster, agent), run_shell, cluster, name, mode, work_us)  # noqa: B023 # now
-                rows.append({"what": f"shell, {mode}", "cpu_s": cpu_s})
-            cpu_s = in_process(lambda: True, run_plain, cluster, count, work_us)
-            rows.append({"what": "plain confluent-kafka", "cpu_s": cpu_s})
-        finally:
-            broker.stop()
-    for row in rows:
-        row |= {"envelope": size, "messages": messages, "work_us": work_us, "per_cpu_s": round(messages / row["cpu_s"])}
-    return rows
+def measure(size: int, messages: int, work_us: float, rounds: int, modes: Sequence[str]) -> dict[str, Any]:
+    """One size of envelope on a fresh broker, in turns: the shell in each of ``modes`` and a plain loop. Medians."""
+    source = dataclasses.replace(DANMAKU, name=f"bench.danmaku.{size}")
+    found: dict[str, list[float]] = {what: [] for what in (*modes, "plain")}
+    with fresh_broker() as cluster:
+        admin.create_topics(cluster, [*TOPICS.values(), source])
+        records = fill(cluster, messages, size, source.name)
+        for number in range(rounds):
+            for what, rates in found.items():
+                name = f"bench-{what}-{number}"
+                if what == "plain":
+                    rate = _rate(cluster, records, run_plain, cluster, name, work_us, source)
+                else:
+                    rate = shell_rate(cluster, name, what, work_us, source, records)
+                rates.append(rate * size)
+                print(f"envelopes of {size}, {work_us:g} µs, {what}: {rates[-1]:,.0f}", file=sys.stderr)
+    medians = {what: round(statistics.median(rates)) for what, rates in found.items()}
+    shares = [statistics.median(map(truediv, found[mode], found["plain"])) for mode in modes]
+    return {
+        "envelope": size,
+        "messages": messages,
+        "work_us": work_us,
+        "rounds": rounds,
+        "messages_per_cpu_second": medians,
+        "share_of_plain": {mode: round(share, 3) for mode, share in zip(modes, shares, strict=True)},
+    }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--messages", type=int, default=400_000)
-    parser.add_argument("--work-us", type=float, default=0.0)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("--working-messages", type=int, default=200_000, help="of the runs with work")
+    parser.add_argument("--work-us", type=float, default=30)
+    parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
-    rows = [row for size in (64, 15) for row in measure(size, given.messages, given.work_us)]
-    print(json.dumps(rows, indent=1))
+    figures = [measure(size, given.messages, 0, given.rounds, ("direct", "outbox")) for size in (64, 15)]
+    figures.append(measure(64, given.working_messages, given.work_us, given.rounds, ("direct", "outbox")))
+    print(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":
