@@ -16,7 +16,13 @@ def key(
     from livetide.settings import Settings, load_secrets
     from livetide.stack.state import connected
     from streams.gateway.auth import bearer_key, webhook_secret
+    from streams.gateway.border import check_name
+    from streams.gateway.refused import RefusedError
 
+    try:
+        check_name("room", room)
+    except RefusedError as error:
+        raise typer.BadParameter(error.reason, param_hint="ROOM") from None
     settings = connected(Settings())
     master = load_secrets(settings.data)["master"]
     found = {

@@ -70,7 +70,7 @@ def test_every_command_explains_itself(name: str) -> None:
 
 
 def test_wrong_usage_is_exit_code_2() -> None:
-    for arguments in (["statsu"], ["--nope"], ["run", "nix"], ["run"], ["status", "--nope"]):
+    for arguments in (["statsu"], ["--nope"], ["run", "nix"], ["run"], ["status", "--nope"], ["key", "room/7"]):
         done = livetide(*arguments)
         assert done.returncode == 2, arguments
         assert "Traceback" not in done.stderr
@@ -130,12 +130,12 @@ def test_status_and_down_without_a_stack(tmp_path: Path) -> None:
 
 
 def test_the_keys_of_a_room(tmp_path: Path) -> None:
-    done = livetide("key", "room/7", "--json", LIVETIDE_DATA=str(tmp_path))
+    done = livetide("key", "room:7", "--json", LIVETIDE_DATA=str(tmp_path))
     found = json.loads(done.stdout)
     master = load_secrets(tmp_path)["master"]
-    assert found["bearer_key"] == bearer_key(master, "room/7")
-    assert found["webhook_secret"] == webhook_secret(master, "room/7")
-    assert found["url"] == f"http://127.0.0.1:{Settings().gateway_port}/v1/rooms/room%2F7/events"
+    assert found["bearer_key"] == bearer_key(master, "room:7")
+    assert found["webhook_secret"] == webhook_secret(master, "room:7")
+    assert found["url"] == f"http://127.0.0.1:{Settings().gateway_port}/v1/rooms/room%3A7/events"
 
 
 def test_asyncapi_is_a_document() -> None:
