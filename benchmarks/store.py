@@ -139,27 +139,34 @@ def measure_delay(room: Room, cluster: Cluster, url: str, seconds: int = 12) -> 
     """1,000 messages a second in envelopes of 10; how old each row was when it could first be queried."""
     client = StoreClient(Address.parse(url))
     _, pipe, _ = start(serve_sink, cluster, url)
-    ages: list[int] = []
-    seen = room.rows
-    end = time.perf_counter() + seconds
-    tick = time.perf_counter()
-    while time.perf_counter() < end or seen < room.rows:
-        if time.perf_counter() < end and time.perf_counter() >= tick:
+    room.say(64)
+    room.flush()
+    while _count(client) < room.rows:  # the sink has its partitions
+        time.sleep(0.1)
+    first, ages = room.rows, dict[int, int]()
+    end = tick = time.perf_counter()
+    end += seconds
+    while time.perf_counter() < end or len(ages) < room.rows - first:
+        while tick < min(time.perf_counter(), end):
             room.say(50, size=10)
-            room.flush()
             tick += 0.05
         rows = client.execute(
-            "SELECT toUInt64(substring(source_id, 2)), toUnixTimestamp64Milli(ingest_ts) FROM live.danmaku "
-            "WHERE ingest_ts > now64(3) - 30 AND toUInt64(substring(source_id, 2)) > %(n)s SETTINGS final = 0",
-            {"n": seen},
+            "SELECT toUInt64(substring(source_id, 2)) AS n, toUnixTimestamp64Milli(ingest_ts) FROM live.danmaku "
+            "WHERE ingest_ts > now64(3) - 10 AND n > %(first)s SETTINGS final = 0",
+            {"first": first},
         )
         now = clock()
-        ages += [now - taken for _, taken in rows]
-        seen = max([seen, *(number for number, _ in rows)])
+        for number, taken in rows:
+            ages.setdefault(number, now - taken)
+        time.sleep(0.02)
     pipe.send("stop")
     client.close()
-    ages.sort()
-    return {"delay_p50_ms": ages[len(ages) // 2], "delay_p99_ms": ages[int(len(ages) * 0.99)], "delay_rows": len(ages)}
+    sorted_ages = sorted(ages.values())
+    return {
+        "delay_p50_ms": sorted_ages[len(ages) // 2],
+        "delay_p99_ms": sorted_ages[int(len(ages) * 0.99)],
+        "delay_rows": len(ages),
+    }
 
 
 def _count(client: StoreClient) -> int:

@@ -1,7 +1,7 @@
 """Batches: one partition's records on their way to rows, cut at offsets, each row once. No Kafka and no store in here.
 
 A record counts once because of its sequence header, when its writer numbers what it writes; otherwise because of its row's room
-and id, among the last :data:`RECENT` rows of the partition. What is left beyond that horizon, the tables replace by id.
+and id, among the last rows of the partition (``storage.recent``). Beyond that horizon the tables replace by id.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from storage.ledger import Claim
+from storage.recent import Recent, row_key
 from storage.rows import Row, Table
 from streams.records import DeadLetter, FatalError, InvalidError, read_sequence
 
-RECENT: Final = 100_000
 STAGE: Final = "sink"
 Header = tuple[str, bytes | str | None]
 
@@ -26,28 +26,6 @@ class Message(NamedTuple):
     key: bytes
     value: bytes | None
     headers: Iterable[Header] | None = None
-
-
-def row_key(room: str, row_id: str) -> str:
-    """What names a row in a partition: an id is one room's, and many rooms share a partition."""
-    return f"{room}\0{row_id}"
-
-
-class Recent:
-    """The last row keys of a partition, oldest first out."""
-
-    def __init__(self, ids: Iterable[str] = (), size: int = RECENT) -> None:
-        self._ids = dict.fromkeys(ids)
-        self._size = size
-
-    def repeated(self, row_id: str) -> bool:
-        """Whether this id is known; from now on it is."""
-        if row_id in self._ids:
-            return True
-        self._ids[row_id] = None
-        if len(self._ids) > self._size:
-            del self._ids[next(iter(self._ids))]
-        return False
 
 
 @dataclass

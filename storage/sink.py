@@ -11,24 +11,26 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from storage.batches import RECENT, Batch, DeadShare, Message, Partition, Recent, row_key
+from storage.batches import Batch, DeadShare, Message, Partition
 from storage.client import Address, StoreClient
 from storage.ledger import Claim, Ledger
-from storage.rows import TABLE_OF, TABLES
-from streams.records import DeadLetter, FatalError, Meter, RetryError, encode
-from streams.topics import DEADLETTER, partition_of
+from storage.recent import Recent, stored
+from storage.rows import TABLE_OF
+from storage.sink_letters import Letters
+from storage.writer import Job, Writer
+from streams.records import FatalError, Meter, RetryError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 GROUP: Final = "livetide-sink"
+PATIENCE_MS: Final = 2_000
 CONSUME: Final = 500
 Key = tuple[str, int]
 
@@ -63,11 +65,14 @@ class Sink:
 
     def __init__(
         self, cluster: Cluster, store: str, *, meter: Meter, clock: Callable[[], int], group: str = GROUP, instance: str = "",
-        topics: Iterable[str] = tuple(TABLE_OF), flush_ms: int = 500, flush_rows: int = 10_000, dead_limit: float = 0.5,
+        topics: Iterable[str] = tuple(TABLE_OF), flush_ms: int = 500, flush_rows: int = 50_000, dead_limit: float = 0.5,
         session_ms: int = 10_000,
     ) -> None:  # fmt: skip
         self._cluster = cluster
-        self._client = StoreClient(Address.parse(store))
+        address = Address.parse(store)
+        self._client = StoreClient(address)
+        self._writer = Writer(address, meter)
+        self._letters = Letters(cluster.producer(), cluster.partitions, meter)
         self._meter = meter
         self._clock = clock
         self._topics = list(topics)
@@ -83,13 +88,13 @@ class Sink:
                 fetch_error_backoff_ms=100, enable_partition_eof=False, **settings,
             )
         )  # fmt: skip
-        self._producer = Producer(cluster.producer(linger_ms=5))
         self._partitions: dict[Key, Partition] = {}
         self._unread: list[Key] = []
         self._generation = 0
         self._ledger: Ledger | None = None
         self._log_id = ""
         self._cycle = 0
+        self._took = 0
         self._oldest: int | None = None
         self._buffered = 0
         self._stop = threading.Event()
@@ -115,6 +120,7 @@ class Sink:
         finally:
             self._ready = False
             self._consumer.close()
+            self._writer.close()
             self._client.close()
 
     # ── Turns ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -126,13 +132,9 @@ class Sink:
         for message in self._consumer.consume(CONSUME, 0.05):
             urgent |= self._take(message)
         self._notice_gaps()
-        now = self._clock()
-        if (
-            urgent
-            or self._buffered >= self._flush_rows
-            or (self._oldest is not None and now - self._oldest >= self._flush_ms)
-            or any(partition.due for partition in self._partitions.values())
-        ):
+        # Rows wait at least as long as the last round of inserts took: a store that is slow gets fewer, larger ones.
+        waited = self._oldest is not None and self._clock() - self._oldest >= max(self._flush_ms, self._took)
+        if urgent or waited or self._buffered >= self._flush_rows or any(p.due for p in self._partitions.values()):
             self._flush()
 
     def _last_turn(self) -> None:
@@ -187,11 +189,12 @@ class Sink:
         if batches:
             for _, batch in batches:
                 self._dead_share.count(batch)
+            started = self._clock()
             self._claim(batches)
-            for partition, batch in batches:
-                self._insert(partition, batch)
-            self._bury([letter for _, batch in batches for letter in batch.dead])
-            self._commit([(partition, batch) for partition, batch in batches])
+            self._insert(batches)
+            self._letters.bury([letter for _, batch in batches for letter in batch.dead])
+            self._commit(batches)
+            self._took = min(self._clock() - started, PATIENCE_MS)
         for partition in self._partitions.values():
             for message in partition.held():
                 partition.take(message, self._clock)
@@ -211,43 +214,16 @@ class Sink:
         assert ledger is not None
         self._patiently(lambda: ledger.claim(claims, token))
 
-    def _insert(self, partition: Partition, batch: Batch) -> None:
-        table = partition.table
-        if batch.rows:
-            token = f"{table.name}:{self._log_id}:{table.topic.name}:{partition.number}:{batch.first}-{batch.last}"
-            started = time.perf_counter()
-            # Columns are made anew for each try: the driver converts them in place.
-            self._patiently(
-                lambda: self._client.insert(
-                    f"live.{table.name}", table.columns, [list(c) for c in zip(*batch.rows, strict=True)], token=token
-                )
-            )
-            self._meter.observe("sink_insert_seconds", time.perf_counter() - started, table=table.name)
-            self._meter.count("sink_rows", len(batch.rows), table=table.name)
-        if batch.repeats:
-            self._meter.count("sink_repeats", batch.repeats, topic=table.topic.name)
-
-    def _bury(self, letters: list[DeadLetter]) -> None:
-        """Dead letters are in Kafka before their offsets are committed. One about the dead-letter topic is only counted."""
-        failures: list[str] = []
-
-        def delivered(error: Any, _message: Any) -> None:
-            if error is not None:
-                failures.append(str(error))
-
-        for letter in letters:
-            self._meter.count("deadletters", stage=letter.stage)
-            log.warning("%s/%s offset %s: %s", letter.topic, letter.partition, letter.offset, letter.reason[:300])
-            if letter.topic == DEADLETTER.name:
-                continue
-            self._producer.produce(
-                DEADLETTER.name, encode(letter), letter.topic.encode(), partition_of(letter.topic, self._cluster.partitions),
-                on_delivery=delivered,
-            )  # fmt: skip
-        if letters and (self._producer.flush(60) or failures):
-            raise FatalError(
-                f"dead letters could not be written to {DEADLETTER.name}: {failures[:1] or 'no answer for a minute'}"
-            )
+    def _insert(self, batches: list[tuple[Partition, Batch]]) -> None:
+        jobs = []
+        for partition, batch in batches:
+            table = partition.table
+            if batch.rows:
+                token = f"{table.name}:{self._log_id}:{table.topic.name}:{partition.number}:{batch.first}-{batch.last}"
+                jobs.append(Job(table, batch.rows, token))
+            if batch.repeats:
+                self._meter.count("sink_repeats", batch.repeats, topic=table.topic.name)
+        self._patiently(lambda: self._writer.write(jobs))
 
     def _commit(self, batches: list[tuple[Partition, Batch]]) -> None:
         offsets = [TopicPartition(p.table.topic.name, p.number, batch.last + 1) for p, batch in batches]
@@ -343,24 +319,12 @@ class Sink:
                 "anew. Give the sink an empty store, or the log that belongs to this one"
             )
         resend = newest if newest and committed <= newest.last else None
-        recent = Recent(self._patiently(lambda: self._recent_keys(table.name, key[1], resend)) if table.ids else ())
+        recent = self._patiently(lambda: stored(self._client, table.name, key[1], resend)) if table.ids else Recent()
         if resend and resend.first < low:
             log.error("%s/%s: records %s to %s are gone from the log before they were sent again", *key, resend.first, low - 1)
         start = resend.first if resend else max(committed, newest.last + 1 if newest else 0)
-        return Partition(table, key[1], newest.after if newest else {}, recent, resend), max(
-            start, low
-        ) if start > 0 else OFFSET_BEGINNING
-
-    def _recent_keys(self, table: str, partition: int, resend: Claim | None) -> list[str]:
-        """The keys of a partition's newest rows, oldest first: a day's at most, and none of the batch that is sent again."""
-        rows = self._client.execute(
-            f"SELECT room_id, id FROM (SELECT room_id, id, ingest_ts, log_offset FROM live.{table} WHERE log_partition = %(p)s "  # noqa: S608 - the name is ours; values are parameters
-            f"AND ingest_ts > (SELECT max(ingest_ts) FROM live.{table}) - INTERVAL 1 DAY "
-            "AND NOT (log_offset BETWEEN %(first)s AND %(last)s) ORDER BY ingest_ts DESC, log_offset DESC LIMIT %(n)s) "
-            "ORDER BY ingest_ts, log_offset",
-            {"p": partition, "first": resend.first if resend else 1, "last": resend.last if resend else 0, "n": RECENT},
-        )
-        return [row_key(*row) for row in rows]
+        partition = Partition(table, key[1], newest.after if newest else {}, recent, resend)
+        return partition, max(start, low) if start > 0 else OFFSET_BEGINNING
 
     def _find_log(self) -> str:
         found = str(self._ask(lambda: self._consumer.list_topics(timeout=10)).cluster_id or "")
@@ -387,6 +351,3 @@ class Sink:
 def _closable(partition: Partition) -> bool:
     """A batch that is sent again must reach its end first; any other can be cut anywhere."""
     return partition.due if partition.waits_for is not None else partition.batch is not None
-
-
-__all__ = ["GROUP", "TABLES", "Sink"]

@@ -20,9 +20,11 @@ from typing import Any, Final
 from storage.server.access import Role
 from storage.server.failure import StoreFailure, from_engine
 from storage.server.guard import Guard, Judgement, quote
+from storage.server.statements import first_word
 from streams.records import FatalError
 
 DATABASE: Final = "live"
+KEPT_INSERTS: Final = 200
 CONFIG: Final = """<clickhouse>
   <max_server_memory_usage>{memory}</max_server_memory_usage>
   <user_files_path>{nowhere}</user_files_path>
@@ -149,6 +151,7 @@ class Engine:
             raise FatalError(
                 f"the store's folder {folder} cannot be opened: {error}. Is another store running on it?"
             ) from error
+        self._inserts: dict[tuple[str, str], Judgement] = {}
         self._prepare()
         self.version = self._ask("SELECT version()")[0]
         self.known_settings = frozenset(self._ask("SELECT name FROM system.settings"))
@@ -206,11 +209,21 @@ class Engine:
         settings["log_comment"] = statement.id
         if role.read_only:
             settings["readonly"] = "1"
+        elif first_word(text.encode()) == "INSERT":
+            settings["final"] = "0"  # what a view makes of rows must not depend on who writes them
         connection.query("SET " + ", ".join(f"{name} = {quote(value)}" for name, value in settings.items()), "TSV")
-        judgement = self.guard.judge(connection, text, statement.parameters, read_only=role.read_only)
-        if judgement.root.startswith("Insert"):
-            connection.query("SET final = 0", "TSV")  # what a view makes of rows must not depend on who writes them
+        judgement = self._judged(connection, statement, text)
         return Run(self, connection, statement, judgement)
+
+    def _judged(self, connection: Any, statement: Statement, text: str) -> Judgement:
+        """The judgement of a statement. An INSERT comes again and again: its judgement is kept."""
+        kept = (statement.database, text)
+        if not statement.role.read_only and kept in self._inserts:
+            return self._inserts[kept]
+        judgement = self.guard.judge(connection, text, statement.parameters, read_only=statement.role.read_only)
+        if judgement.root.startswith("Insert") and not statement.parameters and len(self._inserts) < KEPT_INSERTS:
+            self._inserts[kept] = judgement
+        return judgement
 
     def kill(self, statement: Statement) -> None:
         """Stop a statement that runs, from another thread. Nothing happens when it has ended."""

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage.batches import Batch, DeadShare, Message, Partition, Recent, row_key
+from storage.batches import Batch, DeadShare, Message, Partition
 from storage.ledger import Claim
+from storage.recent import Recent, row_key
 from storage.rows import TABLE_OF
 from streams import records as r
 from streams.records import FatalError

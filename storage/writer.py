@@ -1,0 +1,70 @@
+"""Writes batches to their tables, a few at a time: an insert waits for the disk more than it works."""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from storage.client import Address, StoreClient
+from storage.rows import Row, Table
+from streams.records import LivetideError, Meter, RetryError
+
+AT_ONCE: Final = 4
+
+
+@dataclass(frozen=True)
+class Job:
+    """Rows for one table under the token that names them."""
+
+    table: Table
+    rows: list[Row]
+    token: str
+
+
+class Writer:
+    """``AT_ONCE`` connections to the store, each in a thread of its own."""
+
+    def __init__(self, address: Address, meter: Meter) -> None:
+        self._address = address
+        self._meter = meter
+        self._own = threading.local()
+        self._clients: list[StoreClient] = []
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="writer", initializer=self._connect)
+
+    def write(self, jobs: list[Job]) -> None:
+        """Write all; what is written leaves ``jobs``, so that after :class:`RetryError` the rest can be tried again.
+
+        Returns or raises when no insert is under way any more.
+        """
+        futures = [(job, self._pool.submit(self._insert, job)) for job in jobs]
+        failures: list[LivetideError] = []
+        for job, future in futures:
+            try:
+                future.result()
+            except LivetideError as error:
+                failures.append(error)
+            else:
+                jobs.remove(job)
+        if failures:
+            raise min(failures, key=lambda failure: isinstance(failure, RetryError))  # a fatal one first
+
+    def close(self) -> None:
+        self._pool.shutdown()
+        for client in self._clients:
+            client.close()
+
+    def _connect(self) -> None:
+        self._own.client = StoreClient(self._address)
+        self._clients.append(self._own.client)
+
+    def _insert(self, job: Job) -> None:
+        client: StoreClient = self._own.client
+        started = time.perf_counter()
+        # Columns are made anew for each try: the driver converts them in place.
+        columns = [list(column) for column in zip(*job.rows, strict=True)]
+        client.insert(f"live.{job.table.name}", job.table.columns, columns, token=job.token)
+        self._meter.observe("sink_insert_seconds", time.perf_counter() - started, table=job.table.name)
+        self._meter.count("sink_rows", len(job.rows), table=job.table.name)
