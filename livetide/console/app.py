@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,13 +21,14 @@ from starlette.routing import Route
 
 from livetide.console.queries import Queries
 from livetide.console.sessions import COOKIE, LASTS_MS, Session, Sessions, same
-from livetide.console.texts import LANGUAGES, text
+from livetide.console.texts import LANGUAGES, name, text
 from livetide.metrics import PrometheusMeter
 from streams.records import InvalidError, RetryError
 
 HERE = Path(__file__).parent
 REFRESH_S = 3
 FORM_LIMIT = 4096
+SHOWN_CHECKS = 30
 HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
     "frame-ancestors 'none'",
@@ -62,7 +64,7 @@ class Console:
         self._operator_key = operator_key
         self._meter = meter
         self._pages = Environment(loader=FileSystemLoader(HERE / "templates"), autoescape=True, trim_blocks=True)
-        self._pages.filters |= {"clock": _clock, "polyline": _polyline}
+        self._pages.filters |= {"clock": _clock, "polyline": polyline}
 
     def app(self) -> Starlette:
         """The ASGI application."""
@@ -155,7 +157,12 @@ class Console:
         language = chosen if chosen in LANGUAGES else "en"
         template = self._pages.get_template(page)
         shown = template.render(
-            t=lambda key: text(key, language), language=language, here=request.url.path, refresh=REFRESH_S, **values
+            t=lambda key: text(key, language),
+            named=lambda kind, word: name(kind, word, language),
+            language=language,
+            here=request.url.path,
+            refresh=REFRESH_S,
+            **values,
         )
         return HTMLResponse(shown, status)
 
@@ -189,15 +196,26 @@ class Console:
         return await self._show(request, session, "health.html", self._health)
 
     async def _change_alert(self, _request: Request, _session: Session, form: dict[str, str]) -> Response:
-        state = form.get("state", "")
-        alert = await run_in_threadpool(self._queries.alert, form.get("id", ""))
-        if alert is None:
-            raise HTTPException(404, "there is no such alert")
+        state, identity = form.get("state", ""), form.get("id", "")
         try:
+            alert = await run_in_threadpool(self._queries.alert, identity)
+            if alert is None:
+                raise HTTPException(404, "there is no such alert")
             await run_in_threadpool(self._set_alert, alert, state, "console")
+            await self._until_shown(identity, state)
         except InvalidError as error:
             raise HTTPException(422, str(error)) from error
+        except RetryError as error:
+            raise HTTPException(503, f"{error}; try again") from error
         return RedirectResponse(_local(form.get("back", "/alerts")), 303)
+
+    async def _until_shown(self, identity: str, state: str) -> None:
+        """Wait until the store shows the word that was said, so that the page that follows does; not for long."""
+        for _ in range(SHOWN_CHECKS):
+            alert = await run_in_threadpool(self._queries.alert, identity)
+            if alert and alert["state"] == state:
+                return
+            await asyncio.sleep(0.1)
 
     # ── Files, by id and never by name ───────────────────────────────────────────────────────────────────────────────
 
@@ -236,20 +254,22 @@ async def _read_form(request: Request) -> dict[str, str]:
 
 async def _headers(request: Request, call_next: RequestResponseEndpoint) -> Response:
     response = await call_next(request)
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
+    for header, value in HEADERS.items():
+        response.headers.setdefault(header, value)
     return response
 
 
 def _clock(when: datetime) -> str:
     """A moment in the reader's local time zone (the machine's)."""
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone().strftime("%m-%d %H:%M:%S")
+    return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def _polyline(points: list[dict[str, float]], width: int, height: int) -> str:
-    """SVG points of a curve that fills ``width`` × ``height``."""
+def polyline(points: list[dict[str, Any]], width: int, height: int) -> str:
+    """SVG points of a curve over time that fills ``width`` × ``height``; a minute without a point is as wide as any other."""
     top = max(point["value"] for point in points) or 1
-    step = width / (len(points) - 1)
+    first, last = points[0]["ts"], points[-1]["ts"]
+    seconds = (last - first).total_seconds() or 1
     return " ".join(
-        f"{index * step:.1f},{height - point['value'] / top * (height - 6):.1f}" for index, point in enumerate(points)
+        f"{(point['ts'] - first).total_seconds() / seconds * width:.1f},{height - point['value'] / top * (height - 6):.1f}"
+        for point in points
     )

@@ -45,10 +45,7 @@ class Queries:
         """Everything of one room's page."""
         given = {"room": room}
         rate = self._rows(
-            """
-            SELECT toStartOfMinute(ts) AS minute, min(danmaku.ts) AS ts, count() AS value FROM danmaku
-            WHERE room_id = %(room)s GROUP BY minute ORDER BY minute DESC LIMIT 120
-            """,
+            "SELECT minute AS ts, messages AS value FROM chat_minutes WHERE room_id = %(room)s ORDER BY minute DESC LIMIT 120",
             given,
         )
         mood = self._rows(

@@ -20,8 +20,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Wrong password, or too many tries. Wait a minute and try again.",
     ),
     "where_password": (
-        "首次启动时已生成：livetide status --secrets 可以查看。",
-        "It was made at first start: livetide status --secrets shows it.",
+        "首次启动时已生成，查看命令：",
+        "It was made at first start. This shows it:",
     ),
     "messages": ("弹幕", "Messages"),
     "viewers": ("发言人数", "People"),
@@ -73,10 +73,62 @@ TEXTS: dict[str, tuple[str, str]] = {
     "download": ("下载", "Download"),
     "time": ("时间", "Time"),
     "skip": ("跳到内容", "Skip to content"),
+    "without_clip": ("没有成片的高光", "Moments without a clip"),
 }
+
+NAMES: dict[str, dict[str, tuple[str, str]]] = {
+    "topic": {
+        "counterfeit": ("假货", "counterfeit"),
+        "fraud": ("欺诈", "fraud"),
+        "safety": ("安全", "safety"),
+        "quality": ("质量", "quality"),
+        "service": ("服务", "service"),
+        "refund": ("退款", "refund"),
+        "escalation": ("维权投诉", "escalation"),
+        "negative": ("负面情绪", "displeasure"),
+    },
+    "intent": {
+        "ask_price": ("问价格", "price"),
+        "ask_discount": ("问优惠", "discount"),
+        "ask_shipping": ("问物流", "shipping"),
+        "ask_return": ("问售后", "returns"),
+        "ask_stock": ("问库存", "stock"),
+        "ask_size": ("问尺码", "size"),
+        "ask_spec": ("问参数", "specification"),
+        "ask_usage": ("问用法", "usage"),
+        "ask_suitability": ("问适用", "suitability"),
+        "ask_authenticity": ("问正品", "authenticity"),
+        "ask_compare": ("问对比", "comparison"),
+        "ask_link": ("问链接", "link"),
+        "ask_event": ("问活动", "event"),
+        "haggle": ("砍价", "haggling"),
+        "buy_signal": ("想买", "about to buy"),
+        "complain": ("抱怨", "complaint"),
+        "praise": ("夸赞", "praise"),
+        "greet": ("打招呼", "greeting"),
+        "chat": ("闲聊", "small talk"),
+    },
+    "process": {
+        "waiting": ("等待", "waiting"),
+        "starting": ("启动中", "starting"),
+        "ready": ("就绪", "ready"),
+        "pausing": ("即将重启", "restarting"),
+        "failed": ("已放弃", "given up"),
+        "stopped": ("已停止", "stopped"),
+        "done": ("已完成", "done"),
+    },
+    "reason": {"no video of this moment was recorded": ("这一刻没有录像", "no video of this moment was recorded")},
+}
+"""What other parts of the product name in one word, by kind, for people."""
 
 
 def text(key: str, language: str) -> str:
     """The words for ``key``; the key itself for what is data and no text of ours."""
     pair = TEXTS.get(key)
     return pair[LANGUAGES.index(language)] if pair else key
+
+
+def name(kind: str, word: str, language: str) -> str:
+    """The words for a name of ``NAMES``; the name itself when it is not known here."""
+    pair = NAMES[kind].get(word)
+    return pair[LANGUAGES.index(language)] if pair else word

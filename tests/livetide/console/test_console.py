@@ -4,22 +4,25 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from threading import Thread
-from typing import Any
+from threading import Thread, Timer
+from typing import Any, get_args
 
 import httpx
 import pytest
 import uvicorn
 from starlette.routing import Route
 
-from livetide.console.app import Console
+from analytics.intent import INTENTS
+from analytics.opinion import RULES
+from livetide.console.app import Console, polyline
 from livetide.console.queries import Queries
 from livetide.console.sessions import TRIES, TRIES_WINDOW_MS, Sessions
-from livetide.console.texts import LANGUAGES, TEXTS
+from livetide.console.texts import LANGUAGES, NAMES, TEXTS, name
 from livetide.metrics import PrometheusMeter
 from livetide.opinions import changed
+from livetide.stack.supervisor import State
 from streams.records import InvalidError, RetryError
 
 PASSWORD = "a password of the tests"
@@ -60,18 +63,20 @@ CLIP = {
 
 
 class Store:
-    """Canned answers by the table that a question names; ``away`` makes it silent."""
+    """Canned answers by the table that a question names; ``away`` makes it silent. ``state`` is how the alert stands."""
 
     def __init__(self) -> None:
         self.away = False
+        self.state = "firing"
+        self.clips: list[dict[str, Any]] = [CLIP]
 
     def __call__(self, sql: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
         if self.away:
             raise RetryError("the store does not answer")
         if "alerts_now" in sql:
-            return [ALERT] if parameters.get("id", ALERT["id"]) == ALERT["id"] else []
+            return [ALERT | {"state": self.state}] if parameters.get("id", ALERT["id"]) == ALERT["id"] else []
         if "FROM clips" in sql:
-            return [CLIP] if parameters.get("id", CLIP["id"]) == CLIP["id"] else []
+            return [clip for clip in self.clips if parameters.get("id", clip["id"]) == clip["id"]]
         if "LEFT JOIN" in sql:
             return [ROOM]
         return []
@@ -97,12 +102,17 @@ def console(store: Store, said: list[tuple[str, str]], now: list[int], tmp_path:
     (tmp_path / "clips" / "r").mkdir(parents=True)
     (tmp_path / "clips" / "r" / "one.mp4").write_bytes(bytes(range(256)))
     (tmp_path / "secret").write_text("not for you")
+
+    def set_alert(row: dict[str, Any], state: str, by: str) -> None:
+        said.append((changed(row, state, by, 5).id, state))
+        Timer(0.3, setattr, (store, "state", state)).start()  # the store shows it when it has come through the log
+
     return Console(
         Queries(store),
         Sessions(PASSWORD, lambda: now[0]),
         clips=tmp_path / "clips",
         speech=tmp_path / "speech",
-        set_alert=lambda row, state, by: said.append((changed(row, state, by, 5).id, state)),
+        set_alert=set_alert,
         health=lambda: {"processes": [], "lag": []},
         operator_key=KEY,
         meter=PrometheusMeter(),
@@ -227,6 +237,7 @@ def test_an_alert_is_changed_only_by_this_consoles_form(logged_in: httpx.Client,
     assert said == []
     assert logged_in.post("/alerts", data=change | {"csrf": token(logged_in)}).status_code == 303
     assert said == [("alert:r:x:1", "acknowledged")]
+    assert any(words in logged_in.get("/alerts").text for words in TEXTS["acknowledged"]), "the next page shows it already"
     assert logged_in.post("/alerts", data=change | {"csrf": token(logged_in), "id": "nobody"}).status_code == 404
     assert logged_in.post("/alerts", data=change | {"csrf": token(logged_in), "state": "firing"}).status_code == 422
 
@@ -273,9 +284,36 @@ def test_a_silent_store_is_said(logged_in: httpx.Client, store: Store) -> None:
     assert logged_in.get("/readyz", headers={"authorization": f"Bearer {KEY}"}).status_code == 503
 
 
+def test_a_word_that_the_store_is_too_silent_to_take_is_no_crash(logged_in: httpx.Client, store: Store) -> None:
+    csrf = token(logged_in)
+    store.away = True
+    answer = logged_in.post("/alerts", data={"id": ALERT["id"], "state": "acknowledged", "csrf": csrf})
+    assert (answer.status_code, "try again" in answer.text) == (503, True)
+
+
 def test_a_huge_form_is_refused(client: httpx.Client) -> None:
     assert client.post("/login", data={"password": "x" * 10_000}).status_code == 413
 
 
 def test_every_text_has_both_languages() -> None:
-    assert all(len(pair) == len(LANGUAGES) and all(pair) for pair in TEXTS.values())
+    pairs = [*TEXTS.values(), *(pair for names in NAMES.values() for pair in names.values())]
+    assert all(len(pair) == len(LANGUAGES) and all(pair) for pair in pairs)
+
+
+def test_what_the_agents_and_the_supervisor_name_has_words() -> None:
+    assert set(RULES) <= set(NAMES["topic"])
+    assert set(INTENTS) <= set(NAMES["intent"])
+    assert set(get_args(State)) == set(NAMES["process"])
+    assert name("topic", "of a shop's own rules", "zh") == "of a shop's own rules"
+
+
+def test_clips_that_could_not_be_made_do_not_stand_among_the_clips(logged_in: httpx.Client, store: Store) -> None:
+    store.clips = [CLIP, CLIP | {"id": "clip:2", "title": "没录到", "status": "failed", "reason": "no video", "path": ""}]
+    page = logged_in.get("/clips").text
+    assert page.count("<video") == 1
+    assert page.index("抢疯了") < page.index("<details>") < page.index("没录到")
+
+
+def test_a_curve_runs_over_time() -> None:
+    points = [{"ts": WHEN + timedelta(minutes=minute), "value": value} for minute, value in ((0, 0), (1, 3), (4, 6))]
+    assert polyline(points, 600, 120) == "0.0,120.0 150.0,63.0 600.0,6.0"
