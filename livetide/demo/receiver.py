@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
-from livetide.delivery.webhook import sign
+from streams.gateway.auth import signature
 
 LARGEST = 1 << 20
 
@@ -52,7 +52,7 @@ class Receiver:
     def _take(self, headers: dict[str, str], body: bytes) -> bool:
         given = {name.lower(): value for name, value in headers.items()}
         identity, seconds = given.get("webhook-id", ""), given.get("webhook-timestamp", "0")
-        expected = sign(self._secret, identity, int(seconds) if seconds.isdigit() else 0, body)
+        expected = signature(self._secret, identity, seconds, body)
         if not hmac.compare_digest(given.get("webhook-signature", ""), expected):
             self.refused += 1
             return False

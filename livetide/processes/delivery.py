@@ -1,27 +1,50 @@
-"""Delivery of alerts: one loop a channel, so that a slow one delays no other. Without a webhook there is the console only."""
+"""Delivery of alerts: a channel keeps what it has to deliver, so a slow one delays no other. Without any: the console only."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from threading import Event
+
 import httpx
 
+from livetide.delivery.outbox import Outbox, Waiting
+from livetide.delivery.sender import Sender
 from livetide.delivery.webhook import Webhook
-from livetide.processes.duty import clock, on_duty
+from livetide.processes.duty import Duty, clock, on_duty
 from livetide.settings import Settings
 from streams import topics
-from streams.subscriber import Subscriber
+from streams.publisher import Publisher
+from streams.records import Alert, DeadLetter, encode
+from streams.subscriber import Received, Subscriber
+
+STAGE = "delivery-webhook"
 
 
 def run(settings: Settings) -> None:
     """Run until SIGTERM."""
-    console = f"http://{settings.host}:{settings.console_port}"
     with on_duty(settings) as duty, httpx.Client(follow_redirects=False, trust_env=False) as client:
-        loops = []
-        if settings.webhook_url:
-            secret = settings.webhook_secret.get_secret_value() or duty.secrets["webhook_secret"]
-            webhook = Webhook(settings.webhook_url, secret, console, duty.meter, clock, client)
-            group = "livetide-delivery-webhook"
-            subscriber = Subscriber(
-                settings.cluster(), group, (topics.ALERTS,), lambda it: webhook.handle(it.record), meter=duty.meter, clock=clock
-            )
-            loops.append(subscriber.run)
-        duty.run(loops)
+        duty.run(_webhook(settings, duty, client) if settings.webhook_url else [])
+
+
+def _webhook(settings: Settings, duty: Duty, client: httpx.Client) -> list[Callable[[Event], None]]:
+    secret = settings.webhook_secret.get_secret_value() or duty.secrets["webhook_secret"]
+    console = f"http://{settings.host}:{settings.console_port}"
+    webhook = Webhook(settings.webhook_url, secret, console, duty.meter, clock, client)
+    outbox = Outbox(settings.data / "delivery" / "webhook.db")
+    publisher = Publisher(settings.cluster())
+
+    def keep(received: Received) -> list[Alert]:
+        outbox.put(received.record, received.partition, received.offset)
+        return []
+
+    def bury(one: Waiting, reason: str) -> None:
+        letter = DeadLetter(
+            topic=topics.ALERTS.name, partition=one.partition, offset=one.offset, reason=reason, stage=STAGE, failed_ts=clock(),
+            room=one.alert.room, key=one.alert.room.encode(), value=encode(one.alert),
+        )  # fmt: skip
+        publisher.send(letter)
+        publisher.flush()
+        duty.meter.count("deadletters", stage=STAGE)
+
+    reader = Subscriber(settings.cluster(), f"livetide-{STAGE}", (topics.ALERTS,), keep, meter=duty.meter, clock=clock)
+    return [reader.run, Sender(outbox, webhook.send, bury, clock).run]

@@ -85,11 +85,16 @@ def stamp(headers: Mapping[str, str], now_ms: int) -> Signed:
     return Signed(identity, timestamp)
 
 
+def signature(secret: str, identity: str, timestamp: str, body: bytes) -> str:
+    """``v1,…``: HMAC-SHA256 over id, time (seconds) and body, keyed by ``whsec_…``, as Standard Webhooks wants it."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    digest = hmac.digest(key, f"{identity}.{timestamp}.".encode("latin-1") + body, "sha256")
+    return "v1," + base64.b64encode(digest).decode()
+
+
 def check_signature(headers: Mapping[str, str], body: bytes, secret: str) -> None:
     """Accept a body that one of the ``v1`` signatures fits; the body is the one that was sent, still compressed if it was."""
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode("latin-1") + body
-    expected = base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
+    expected = signature(secret, headers["webhook-id"], headers["webhook-timestamp"], body).removeprefix("v1,")
     given = headers["webhook-signature"].split(" ")[:MOST_SIGNATURES]
     if not any(same(one, f"v1,{expected}") for one in given):
         raise RefusedError(401, "no signature fits: wrong secret, or the body was changed on its way")

@@ -10,9 +10,9 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 
 from livetide.delivery.payload import neutral
-from livetide.delivery.webhook import GIVE_UP_MS, Webhook
+from livetide.delivery.webhook import GIVE_UP_MS, Webhook, check_address
 from livetide.metrics import PrometheusMeter
-from streams.records import Alert, InvalidError, RetryError
+from streams.records import Alert, FatalError, InvalidError, RetryError
 
 SECRET = "whsec_bWFkZSBmb3IgdGhlIHRlc3RzIG9ubHk="
 
@@ -91,7 +91,7 @@ def alert(now: list[int], **changes: object) -> Alert:
 
 
 def test_what_arrives_is_signed_and_says_it_all(webhook: Webhook, receiver: Receiver, now: list[int]) -> None:
-    assert not list(webhook.handle(alert(now)))
+    webhook.send(alert(now))
     ((headers, body),) = receiver.requests
     Verifier(SECRET).verify(body, headers)
     told = json.loads(body)
@@ -111,8 +111,8 @@ def test_what_arrives_is_signed_and_says_it_all(webhook: Webhook, receiver: Rece
 def test_a_receiver_in_trouble_is_tried_again(webhook: Webhook, receiver: Receiver, now: list[int], status: int) -> None:
     receiver.answers = [status]
     with pytest.raises(RetryError, match=str(status)):
-        webhook.handle(alert(now))
-    webhook.handle(alert(now))
+        webhook.send(alert(now))
+    webhook.send(alert(now))
     assert [headers["webhook-id"] for headers, _ in receiver.requests] == ["alert:r:counterfeit:1.9"] * 2
 
 
@@ -120,32 +120,41 @@ def test_a_receiver_in_trouble_is_tried_again(webhook: Webhook, receiver: Receiv
 def test_a_refusal_or_a_redirect_is_final(webhook: Webhook, receiver: Receiver, now: list[int], status: int) -> None:
     receiver.answers = [status]
     with pytest.raises(InvalidError, match=str(status)):
-        webhook.handle(alert(now))
+        webhook.send(alert(now))
     assert len(receiver.requests) == 1
 
 
-def test_nobody_there_is_tried_again_until_it_is_old(receiver: Receiver, webhook: Webhook, now: list[int]) -> None:
-    changed = alert(now)
+def test_nobody_there_is_tried_again(receiver: Receiver, webhook: Webhook, now: list[int]) -> None:
     receiver.server.server_close()
-    with pytest.raises(RetryError):
-        webhook.handle(changed)
+    with pytest.raises(RetryError, match="does not answer"):
+        webhook.send(alert(now))
+
+
+def test_what_is_an_hour_old_is_not_sent(receiver: Receiver, webhook: Webhook, now: list[int]) -> None:
+    changed = alert(now)
     now[0] += GIVE_UP_MS + 1
-    with pytest.raises(InvalidError, match="given up"):
-        webhook.handle(changed)
+    webhook.send(changed)
+    assert receiver.requests == [], "a receiver that is set today wants no alerts of last month"
+
+
+@pytest.mark.parametrize("url", ["", "hooks.example/x", "ftp://hooks.example", "http://", "http://[::1"])
+def test_an_address_that_is_none_is_said_at_once(url: str) -> None:
+    with pytest.raises(FatalError, match="LIVETIDE_WEBHOOK_URL"):
+        check_address(url)
 
 
 @pytest.mark.parametrize("state", ["inhibited", "silenced"])
 def test_quiet_states_call_nobody_and_the_end_is_told(webhook: Webhook, receiver: Receiver, now: list[int], state: str) -> None:
-    webhook.handle(alert(now, state=state))
+    webhook.send(alert(now, state=state))
     assert receiver.requests == []
-    webhook.handle(alert(now, state="resolved", revision=11))
+    webhook.send(alert(now, state="resolved", revision=11))
     assert json.loads(receiver.requests[0][1])["status"] == "resolved"
 
 
 def test_secret_and_address_stay_out_of_errors(webhook: Webhook, receiver: Receiver, now: list[int]) -> None:
     receiver.answers = [401]
     with pytest.raises(InvalidError) as refused:
-        webhook.handle(alert(now))
+        webhook.send(alert(now))
     assert SECRET[6:] not in str(refused.value)
     assert receiver.url not in str(refused.value)
 
