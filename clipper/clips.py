@@ -6,28 +6,37 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from clipper.check import check
+from clipper.check import Checked, check
 from clipper.cutter import copy
 from clipper.recording import Recording, Run
-from streams.records import Clip, Highlight, InvalidError, MediaSegment, Record, RetryError
+from streams.records import Clip, Highlight, InvalidError, MediaSegment, Record, RetryError, decode, encode
 
-WAIT_MS = 30_000
-"""How long a final highlight waits for video that is still on its way."""
+WAIT_MS = 10_000
+"""How long a final highlight waits for video that is still on its way: a segment lasts 2-4 s, and a final one comes late."""
 
 
 class ClipMaker:
     """Makes the clips of highlights.
 
-    ``resolve`` turns a segment's URI into a local file; ``clock`` is the wall clock in epoch ms. The path of a clip follows
-    from the highlight's id and revision and the file appears there only after its check, so making it again after a crash
-    finds it and says the same.
+    ``resolve`` turns a segment's URI into a local file; ``clock`` is the wall clock in epoch ms; ``behind`` tells whether the
+    index has still to read what was recorded before. What is said of a clip is kept beside its file before the file appears
+    in its place, so making it again after a crash finds both and says the same.
     """
 
-    def __init__(self, recording: Recording, folder: Path, resolve: Callable[[str], Path], clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        folder: Path,
+        resolve: Callable[[str], Path],
+        clock: Callable[[], int],
+        behind: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._recording = recording
         self._folder = folder
         self._resolve = resolve
         self._clock = clock
+        self._behind = behind
+        self._waiting: dict[tuple[str, int], int] = {}
 
     def note(self, record: Record) -> Iterable[Record]:
         """Index a recorded segment (frames of the vision path are none of the clipper's business)."""
@@ -39,9 +48,12 @@ class ClipMaker:
         """The clip of a final highlight. Raises :class:`RetryError` while its video is on the way or the disk is full."""
         if not isinstance(record, Highlight) or record.status != "final":
             return ()
+        if said := self._said(record):
+            return (said,)
         run = self._recording.run_around(record.room, record.start_ts, record.end_ts, record.event_ts)
         if self._still_coming(record, run):
             raise RetryError(f"the video of {record.id} in room {record.room} is not all here yet")
+        self._waiting.pop((record.id, record.revision), None)
         if run is None:
             return (self._failed(record, "no video of this moment was recorded"),)
         try:
@@ -50,29 +62,41 @@ class ClipMaker:
             return (self._failed(record, str(error)),)
 
     def _still_coming(self, highlight: Highlight, run: Run | None) -> bool:
+        if run is not None and run.end_ts >= highlight.end_ts:
+            return False
         newest = self._recording.newest_ts(highlight.room)
-        waited = self._clock() - highlight.ingest_ts
-        complete = run is not None and run.end_ts >= highlight.end_ts
-        return not complete and waited < WAIT_MS and newest is not None and newest < highlight.end_ts
+        began = self._waiting.setdefault((highlight.id, highlight.revision), self._clock())
+        patient = self._clock() - began < WAIT_MS and newest is not None and newest < highlight.end_ts
+        return patient or self._behind()  # after a pause the index may have hours of video still to read
 
     def _cut(self, highlight: Highlight, run: Run) -> Clip:
         path = self.path(highlight)
         path.parent.mkdir(parents=True, exist_ok=True)
-        length_ms = run.end_ts - run.start_ts
-        if not path.exists():
-            part = path.with_suffix(f".{os.getpid()}.part")
-            try:
-                copy([self._resolve(s.uri) for s in run.segments], part, _metadata(highlight))
-                check(part, length_ms)
-                part.replace(path)
-            finally:
-                part.unlink(missing_ok=True)
-        good = check(path, length_ms)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            copy([self._resolve(s.uri) for s in run.segments], part, _metadata(highlight))
+            clip = self._ready(highlight, run, path, check(part, run.end_ts - run.start_ts))
+            record = path.with_suffix(".clip")
+            record.with_suffix(".clip.part").write_bytes(encode(clip))
+            record.with_suffix(".clip.part").replace(record)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        return clip
+
+    def _said(self, highlight: Highlight) -> Clip | None:
+        """What was said of this clip before, if its file is in place."""
+        path = self.path(highlight)
+        record = path.with_suffix(".clip")
+        return decode(record.read_bytes(), Clip) if path.exists() and record.exists() else None
+
+    def _ready(self, highlight: Highlight, run: Run, path: Path, good: Checked) -> Clip:
         return Clip(
             room=highlight.room, event_ts=run.start_ts, ingest_ts=highlight.ingest_ts, id=f"clip:{highlight.id}",
             revision=highlight.revision, highlight=highlight.id, end_ts=run.end_ts, title=highlight.title,
             path=str(path.relative_to(self._folder)), mode="copy", status="ready", duration_ms=good.duration_ms,
-            width=good.width, height=good.height, size=good.size, sha256=good.sha256, labels=labels(highlight),
+            width=good.width, height=good.height, size=good.size, sha256=good.sha256,
+            labels=labels(highlight) | _missing(highlight, run),
         )  # fmt: skip
 
     def _failed(self, highlight: Highlight, reason: str) -> Clip:
@@ -100,6 +124,12 @@ def labels(highlight: Highlight) -> dict[str, str]:
         "sku": highlight.sku,
     }
     return {name: value for name, value in known.items() if value}
+
+
+def _missing(highlight: Highlight, run: Run) -> dict[str, str]:
+    """How much of the moment the recording does not hold."""
+    gaps = {"missing_start_ms": run.start_ts - highlight.start_ts, "missing_end_ms": highlight.end_ts - run.end_ts}
+    return {name: str(gap) for name, gap in gaps.items() if gap > 0}
 
 
 def _metadata(highlight: Highlight) -> dict[str, str]:

@@ -10,19 +10,26 @@ from clipper.recording import Recording
 from livetide.processes.duty import clock, on_duty
 from livetide.settings import Settings
 from streams import topics
+from streams.lag import group_lags
 from streams.records import Clip, Record
 from streams.segments import SegmentStore
 from streams.subscriber import Received, Subscriber
 
 log = logging.getLogger(__name__)
 EXPIRE_EVERY_S = 60
+RECORDER = "livetide-recorder"
 
 
 def run(settings: Settings) -> None:
     """Run until SIGTERM."""
     store = SegmentStore(settings.segment_folder)
     recording = Recording(settings.data / "clips" / "recording.db")
-    maker = ClipMaker(recording, settings.data / "clips", store.path, clock)
+    cluster = settings.cluster()
+
+    def behind() -> bool:
+        return any(lag for (group, _), lag in group_lags(cluster, RECORDER).items() if group == RECORDER)
+
+    maker = ClipMaker(recording, settings.data / "clips", store.path, clock, behind)
 
     def expire(stop: Event) -> None:
         while not stop.wait(EXPIRE_EVERY_S):
@@ -40,9 +47,8 @@ def run(settings: Settings) -> None:
                 duty.meter.observe("clip_seconds", (clock() - clip.ingest_ts) / 1000)
             return made
 
-        cluster = settings.cluster()
         recorder = Subscriber(
-            cluster, "livetide-recorder", (topics.FRAMES,), lambda it: maker.note(it.record), meter=duty.meter, clock=clock
+            cluster, RECORDER, (topics.FRAMES,), lambda it: maker.note(it.record), meter=duty.meter, clock=clock
         )
         cutter = Subscriber(
             cluster, "livetide-clipper", (topics.HIGHLIGHTS,), make, meter=duty.meter, clock=clock, writer="clipper"

@@ -65,6 +65,7 @@ def test_clip_has_sound(maker: ClipMaker, tmp_path: Path) -> None:
 
 def test_making_again_says_the_same(maker: ClipMaker, tmp_path: Path) -> None:
     first = made(maker, highlight())
+    maker.note(segment(99, tmp_path / "clips" / first.path, event_ts=BASE))
     written = (tmp_path / "clips" / first.path).stat().st_mtime_ns
     assert made(maker, highlight()) == first
     assert (tmp_path / "clips" / first.path).stat().st_mtime_ns == written
@@ -95,6 +96,39 @@ def test_video_still_on_its_way_is_waited_for_then_given_up(tmp_path: Path, reco
     now[0] += WAIT_MS
     clip = made(maker, highlight())
     assert (clip.status, clip.end_ts) == ("ready", BASE + 22_000), "what there is, and truthful about its end"
+
+
+def test_video_that_the_index_has_not_read_yet_is_waited_for(tmp_path: Path, recorded: list[Path]) -> None:
+    now, behind = [NOW], [True]
+    recording = Recording(tmp_path / "index.db")
+    where = recorded[0].parent
+    maker = ClipMaker(recording, tmp_path / "clips", lambda uri: where / uri, lambda: now[0], lambda: behind[0])
+    now[0] += 10 * WAIT_MS
+    with pytest.raises(RetryError):
+        maker.make(highlight())
+    now[0] += 10 * WAIT_MS
+    with pytest.raises(RetryError):
+        maker.make(highlight())
+    for number, path in enumerate(recorded):
+        recording.add(segment(number, path))
+    behind[0] = False
+    assert made(maker, highlight()).status == "ready"
+
+
+def test_a_clip_says_what_it_lacks_and_late_video_changes_nothing_that_was_said(tmp_path: Path, recorded: list[Path]) -> None:
+    now = [NOW]
+    recording = Recording(tmp_path / "index.db")
+    for number, path in enumerate(recorded[:11]):
+        recording.add(segment(number, path))
+    maker = ClipMaker(recording, tmp_path / "clips", lambda uri: recorded[0].parent / uri, lambda: now[0])
+    with pytest.raises(RetryError):
+        maker.make(highlight())
+    now[0] += WAIT_MS
+    first = made(maker, highlight())
+    assert first.labels["missing_end_ms"] == "5000"
+    for number, path in enumerate(recorded[11:], 11):
+        recording.add(segment(number, path))
+    assert made(maker, highlight()) == first
 
 
 def test_no_video_is_said(tmp_path: Path) -> None:
