@@ -20,19 +20,23 @@ def reader_url(settings: Settings) -> str:
 
 
 class StoreRows:
-    """``rows(sql, parameters)`` of the store at ``url``. Safe from several threads. Raises ``RetryError`` when it is away."""
+    """``rows(sql, parameters)`` of the store at ``url``, as merging leaves them (``FINAL``) unless ``raw``: then as they lie.
 
-    def __init__(self, url: str, timeout: float = 20.0) -> None:
+    Safe from several threads. Raises ``RetryError`` when the store is away.
+    """
+
+    def __init__(self, url: str, timeout: float = 20.0, *, raw: bool = False) -> None:
         from storage.client import Address
 
         self._address = Address.parse(url)
         self._timeout = timeout
+        self._settings = {"final": 0} if raw else {}
         self._own = local()
 
     def __call__(self, sql: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
         from storage.client import StoreClient
 
         if not hasattr(self._own, "client"):
-            self._own.client = StoreClient(self._address, timeout=self._timeout)
+            self._own.client = StoreClient(self._address, settings=self._settings, timeout=self._timeout)
         client: StoreClient = self._own.client
         return client.dicts(sql, parameters)

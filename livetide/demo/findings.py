@@ -34,8 +34,9 @@ class Findings:
 _NEWEST = "(SELECT * FROM {table} WHERE room_id = %(room)s ORDER BY revision DESC LIMIT 1 BY id)"
 
 
-def find(rows: Rows, room: str) -> Findings:
-    """Read everything of ``room``. Derived rows are taken at their newest revision."""
+def find(rows: Rows, raw: Rows, room: str) -> Findings:
+    """Read everything of ``room``. Derived rows are taken at their newest revision; what entered is counted by ``raw``, which
+    sees doubled rows before they are merged."""
     given = {"room": room}
 
     def one(sql: str) -> dict[str, Any]:
@@ -46,8 +47,9 @@ def find(rows: Rows, room: str) -> Findings:
 
     found = Findings()
     for kind, table in COUNTED.items():
-        counted = one(
-            f"SELECT count() AS rows, uniqExact(source, source_id) AS ids FROM {table} WHERE room_id = %(room)s"  # noqa: S608 - our own table names
+        (counted,) = raw(
+            f"SELECT count() AS rows, uniqExact(source, source_id) AS ids FROM {table} WHERE room_id = %(room)s",  # noqa: S608 - our own table names
+            given,
         )
         found.rows[kind], found.distinct[kind] = counted["rows"], counted["ids"]
     found.minute_messages = one("SELECT sum(messages) AS n FROM chat_minutes WHERE room_id = %(room)s")["n"]

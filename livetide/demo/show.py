@@ -98,9 +98,10 @@ def _perform(show: Show, settings: Settings, receiver: Receiver, screen: Screen,
     write_truth(truth, truth_path)
     screen.rule(f"2  A room of {show.minutes:g} minutes at {show.speed:g} times its speed")
     _play(plan, opened, settings, screen)
-    rows = StoreRows(reader_url(settings))
+    address = reader_url(settings)
+    rows, raw = StoreRows(address), StoreRows(address, raw=True)
     screen.rule("3  Waiting until everything has come through")
-    found = _settled(rows, room, truth, settings, screen)
+    found = _settled(lambda: find(rows, raw, room), truth, settings, screen)
     delivered = [one for one in receiver.delivered.values() if f":{room}:" in one.id]
     lines = compare(truth, found, delivered, _exact_clips(truth, found, settings.data / "clips"))
     screen.rule("4  Planted against found")
@@ -142,7 +143,7 @@ def _play(plan: Plan, opened: Opened, settings: Settings, screen: Screen) -> Non
     publisher.flush()
 
 
-def _settled(rows: Callable[..., Any], room: str, truth: Truth, settings: Settings, screen: Screen) -> Findings:
+def _settled(look: Callable[[], Findings], truth: Truth, settings: Settings, screen: Screen) -> Findings:
     """What came out, once every group has read everything and every highlight is decided; or what there is by then."""
     until, quiet = time.monotonic() + SETTLE_S, 0
     cluster = settings.cluster()
@@ -150,14 +151,14 @@ def _settled(rows: Callable[..., Any], room: str, truth: Truth, settings: Settin
         while True:
             with contextlib.suppress(RetryError):
                 behind = {f"{group} on {topic}": n for (group, topic), n in group_lags(cluster).items() if n}
-                found = find(rows, room)
+                found = look()
                 waiting = _waiting(found, truth)
                 quiet = quiet + 1 if not behind and not waiting else 0
                 status.update("  " + (waiting or ", ".join(list(behind)[:3]) or "all read"))
                 if quiet >= QUIET_CHECKS:
                     return found
             if time.monotonic() > until:
-                return find(rows, room)
+                return look()
             time.sleep(0.5)
 
 

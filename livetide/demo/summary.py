@@ -15,8 +15,8 @@ ALERT_WITHIN_MS = 10_000
 """The promise: an alert at most this long after the message that completes the evidence."""
 MOMENT_WITHIN_MS = 20_000
 OVERLAP = 0.5
-ANSWERED = 0.5
-"""Less than this share of the answerable questions answered or proposed counts as lost; how good the rest is, is a figure."""
+ANSWERED = 0.85
+"""Less than this share of the answerable questions answered or proposed rightly counts as lost."""
 
 
 class Line(NamedTuple):
@@ -141,7 +141,11 @@ def _paragraphs(truth: Truth, found: Findings) -> Iterator[Line]:
         if any(p["sku"] == planted.sku and _iou(p, planted.start_ts, planted.end_ts) >= OVERLAP for p in got)
     ]
     yield Line(
-        "product paragraphs, complete", f"{len(complete)}", f"{len(met)}", len(met) > 0, f"{len(got)} said to be complete"
+        "product paragraphs, complete",
+        f"{len(complete)}",
+        f"{len(met)}",
+        len(met) == len(complete),
+        f"{len(got)} said to be complete",
     )
 
 
