@@ -21,7 +21,8 @@ DAY = 24 * HOUR
 @dataclass(frozen=True)
 class Topic:
     """One topic. ``key`` in words; ``kinds`` are the records it may carry; ``retention_ms`` is how long Kafka keeps them;
-    ``max_bytes`` is the largest record, where Kafka's 1 MB is not enough."""
+    ``max_bytes`` is the largest record, where Kafka's 1 MB is not enough; of a compacted topic nothing is removed before
+    ``lag_ms``, so a reader that was away that long has still seen every record."""
 
     name: str
     key: str
@@ -32,12 +33,14 @@ class Topic:
     retention_ms: int = 7 * DAY
     compacted: bool = False
     max_bytes: int = 0
+    lag_ms: int = 0
 
     def config(self) -> dict[str, str]:
         """Kafka's topic settings."""
         size = {"max.message.bytes": str(self.max_bytes)} if self.max_bytes else {}
         if self.compacted:
-            return size | {"cleanup.policy": "compact", "segment.ms": "60000", "min.cleanable.dirty.ratio": "0.1"}
+            lag = {"min.compaction.lag.ms": str(self.lag_ms)} if self.lag_ms else {}
+            return size | lag | {"cleanup.policy": "compact", "segment.ms": "60000", "min.cleanable.dirty.ratio": "0.1"}
         return size | {"cleanup.policy": "delete", "retention.ms": str(self.retention_ms)}
 
     def decode(self, data: bytes | None) -> Any:
@@ -62,7 +65,7 @@ SALES = Topic(
 VIEWERS = Topic("live.viewers", "room", (r.Viewer,), "enter, leave, dwell, follow", ("gateway",), ("sink",))
 CATALOGUE = Topic(
     "live.catalogue", "room/sku", (r.Product,), "product sheets and FAQ entries, compacted, placed by room",
-    ("gateway",), ("answers", "segments", "highlights", "sink"), compacted=True,
+    ("gateway",), ("answers", "segments", "highlights", "sink"), compacted=True, lag_ms=7 * DAY,
 )  # fmt: skip
 COMPREHENDED = Topic(
     "live.comprehended", "room", (r.ComprehendedEnvelope,), "chat with intent, sentiment and sensitive hits",
@@ -123,9 +126,14 @@ def checkpoint_topic(agent: str) -> Topic:
 
 
 def key_of(record: msgspec.Struct) -> bytes:
-    """The key of a record in its topic: its room; ``room/sku`` for a product sheet; the source topic for a dead letter."""
+    """The key of a record in its topic: its room; the source topic for a dead letter; ``room/sku`` for a product sheet.
+
+    A product event without a sheet (a bare pin) has a key of its own, ``room/sku/moment``: compaction keeps the newest record
+    of a key, and must not keep the pin for the sake of which the sheet would go.
+    """
     if isinstance(record, r.Product):
-        return f"{record.room}/{record.sku}".encode()
+        bare = not (record.name or record.price or record.attributes or record.faq)
+        return f"{record.room}/{record.sku}{'/moment' if bare else ''}".encode()
     if isinstance(record, r.DeadLetter):
         return record.topic.encode()
     assert isinstance(record, r.Record)

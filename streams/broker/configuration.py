@@ -27,6 +27,7 @@ def server_properties(data: Path, port: int, controller_port: int) -> str:
         "broker.session.timeout.ms": "2500",
         "broker.heartbeat.interval.ms": "500",
         "offsets.topic.num.partitions": "8",
+        "offsets.retention.minutes": str(60 * 24 * 60),  # longer than any topic: a group that was away must not begin anew
         "offsets.topic.replication.factor": "1",
         "transaction.state.log.num.partitions": "4",
         "transaction.state.log.replication.factor": "1",

@@ -16,8 +16,9 @@ from streams.gateway.packer import Packer
 from streams.gateway.people import Pseudonyms
 from streams.gateway.skew import Skews
 from streams.gateway.tickets import Receipt, Ticket
-from streams.records import DeadLetter, LivetideError, Meter, Product, Record, RetryError, encode
+from streams.records import DeadLetter, LivetideError, Meter, Record, RetryError, encode
 from streams.topics import DEADLETTER, TOPIC_OF, partition_of
+from streams.topics import key_of as key_of_record
 
 DEADLETTER_BYTES = 900_000
 MOST_SOURCE_LABELS = 200
@@ -194,9 +195,8 @@ class Intake:
 
     def _send(self, record: Record, ticket: Ticket) -> None:
         """A record to its topic, in the partition of its room."""
-        key = f"{record.room}/{record.sku}" if isinstance(record, Product) else record.room
         partition = partition_of(record.room, self._partitions)
-        self._append(TOPIC_OF[type(record)].name, key.encode(), encode(record), partition, ticket)
+        self._append(TOPIC_OF[type(record)].name, key_of_record(record), encode(record), partition, ticket)
 
     def _append(self, topic: str, key: bytes, value: bytes, partition: int, ticket: Ticket) -> None:
         dedupe = self._dedupe

@@ -21,11 +21,10 @@ import uvicorn
 
 from analytics.opinion import RULES
 from livetide.delivery.payload import payload
-from livetide.delivery.webhook import sign
 from storage.rows import TABLES
 from streams.gateway import events
 from streams.gateway.app import GatewayConfig, create_app
-from streams.gateway.auth import bearer_key, webhook_secret
+from streams.gateway.auth import bearer_key, signature, webhook_secret
 from streams.gateway.memory_log import MemoryLog
 from streams.gateway.openapi import document
 from streams.records import Alert, RetryError
@@ -175,7 +174,11 @@ def test_the_payload_is_what_the_code_makes() -> None:
 def test_the_receivers_example_believes_us_and_nobody_else() -> None:
     verify = run("alerts.md", "verify")["verify"]
     body, now = block("alerts.md", "payload").encode(), 1_795_550_013
-    headers = {"webhook-id": "a.1", "webhook-timestamp": str(now), "webhook-signature": sign(SECRET, "a.1", now, body)}
+    headers = {
+        "webhook-id": "a.1",
+        "webhook-timestamp": str(now),
+        "webhook-signature": signature(SECRET, "a.1", str(now), body),
+    }
     verify(SECRET, headers, body, now)
     verify(SECRET, headers | {"webhook-signature": "v1,AAAA " + headers["webhook-signature"]}, body, now + 299)
     wrong = [

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+
+from streams.records import Product, Question, Sale
+from streams.topics import CATALOGUE, DAY, TOPICS, key_of, murmur2, partition_of
+
+
+def product(**sheet: object) -> Product:
+    return Product(room="r", event_ts=1, ingest_ts=1, id="1", source="s", sku="A", type="pin", **sheet)  # type: ignore[arg-type]  # what a sheet may hold
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("21", -973932308),
+        ("foobar", -790332482),
+        ("a-little-bit-long-string", -985981536),
+        ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971),
+    ],
+)
+def test_murmur2_is_kafkas(text: str, expected: int) -> None:
+    """The vectors of Kafka's own test of Utils.murmur2."""
+    assert murmur2(text.encode()) == expected & 0x7FFFFFFF
+
+
+def test_a_bare_pin_never_takes_the_place_of_a_sheet() -> None:
+    assert key_of(product(name="A", price=1)) == b"r/A"
+    assert key_of(product(faq=[Question("q", "a")])) == b"r/A"
+    assert key_of(product()) == b"r/A/moment"
+
+
+def test_everything_else_goes_by_its_room() -> None:
+    assert key_of(Sale(room="r", event_ts=1, ingest_ts=1, id="1", source="s", type="pay", amount=1)) == b"r"
+    assert {partition_of(f"room-{number}", 8) for number in range(200)} == set(range(8))
+
+
+def test_a_reader_that_was_away_for_a_week_has_seen_every_sheet() -> None:
+    assert CATALOGUE.config()["min.compaction.lag.ms"] == str(7 * DAY)
+    assert [topic.name for topic in TOPICS.values() if topic.compacted] == ["live.catalogue"]
