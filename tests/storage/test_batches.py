@@ -192,5 +192,11 @@ def test_one_percent_of_poison_does_not() -> None:
         share.count(Batch(0, {}, records=1000, dead=[_letter()] * 10))
 
 
+def test_without_a_limit_nothing_stops_it() -> None:
+    share = DeadShare(1.0)
+    for _ in range(20):
+        share.count(Batch(0, {}, records=1000, dead=[_letter()] * 1000))
+
+
 def _letter() -> r.DeadLetter:
     return r.DeadLetter(topic="t", partition=0, offset=0, reason="x", stage="sink", failed_ts=NOW)

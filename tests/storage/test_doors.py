@@ -286,6 +286,7 @@ def test_readers_change_nothing(reader: Door, attack: str) -> None:
     assert reader.ask("SELECT name, uuid FROM system.tables WHERE database = 'live' AND name = 'danmaku'") == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "greed",
     [
