@@ -73,6 +73,13 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr = Field(SecretStr(""), description="`whsec_…` of that webhook. Empty: made at first start.")
     segments: str = Field("", description="Where video segments are kept: a folder. Empty: `segments` in the data folder.")
     segment_hours: float = Field(6.0, description="How long recorded video is kept.")
+    poison_limit: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Share of dead letters among the newest records beyond which an agent or the sink stops. "
+        "1: never, to work off what a broken writer has left in the log.",
+    )
     agents: str = Field("all", description="The agents a worker runs: names with commas between, or `all`.")
     instance: str = Field(
         "1", description="Name of this worker among its peers: static membership, so a restart takes over its own partitions."

@@ -146,8 +146,10 @@ class DeadShare:
         self._dead += len(batch.dead)
         if self._dead >= 100 and self._dead > self._limit * self._records:
             raise FatalError(
-                f"{self._dead:.0f} of the last {self._records:.0f} records could not be used; the limit is {self._limit:.0%}: "
-                "look at the newest dead letters; what writes these topics is broken, or newer than this sink"
+                f"{self._dead:.0f} of the last {self._records:.0f} records could not be used; the limit is {self._limit:.0%}. "
+                "Look at them with `livetide deadletters list --stage sink`: what writes these topics is broken, or newer than "
+                "this sink. Start again once it is corrected, with LIVETIDE_POISON_LIMIT=1 to work off what it has left. "
+                "`livetide deadletters replay` sends back what can be read by then"
             )
         if self._records > 1000:
             self._records, self._dead = self._records / 2, self._dead / 2

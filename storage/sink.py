@@ -187,14 +187,14 @@ class Sink:
         ]
         self._oldest, self._buffered = None, 0
         if batches:
-            for _, batch in batches:
-                self._dead_share.count(batch)
             started = self._clock()
             self._claim(batches)
             self._insert(batches)
             self._letters.bury([letter for _, batch in batches for letter in batch.dead])
             self._commit(batches)
             self._took = min(self._clock() - started, PATIENCE_MS)
+            for _, batch in batches:  # last: what is buried can be looked at, and the next start gets further
+                self._dead_share.count(batch)
         for partition in self._partitions.values():
             for message in partition.held():
                 partition.take(message, self._clock)

@@ -43,6 +43,9 @@ def _show(found: dict) -> None:  # type: ignore[type-arg] # a JSON object
     typer.echo()
     columns = ("name", "state", "health", "pid", "uptime_s", "restarts", "cpu_percent", "memory_mb")
     show(found["processes"], columns, as_json=False)
+    for process in found["processes"]:
+        if process["state"] == "failed":
+            typer.echo(f"\n{process['name']} is given up, `livetide up` tries again. It {process['reason']}")
     if found["lag"]:
         typer.echo()
         show(found["lag"], ("group", "topic", "lag"), as_json=False)

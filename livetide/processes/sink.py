@@ -25,6 +25,9 @@ def run(settings: Settings) -> None:
         if applied := migrate(settings):
             log.info("applied %d migrations: %s", len(applied), ", ".join(applied))
         url = store_url(settings, duty.secrets["store_password"])
-        sink = Sink(settings.cluster(), url, meter=duty.meter, clock=clock, instance=f"sink-{settings.instance}")
+        sink = Sink(
+            settings.cluster(), url, meter=duty.meter, clock=clock, instance=f"sink-{settings.instance}",
+            dead_limit=settings.poison_limit,
+        )  # fmt: skip
         state.append(sink)
         duty.run([sink.run])

@@ -33,7 +33,9 @@ def run(settings: Settings) -> NoReturn:
     agents = chosen(settings.agents)
     admin.create_topics(settings.cluster(), admin.topics_for(agents))
     meter = PrometheusMeter()
-    worker = Worker(agents, settings.cluster(), instance=settings.instance, meter=meter, clock=clock)
+    worker = Worker(
+        agents, settings.cluster(), instance=settings.instance, meter=meter, clock=clock, poison_share=settings.poison_limit
+    )
     key = load_secrets(settings.data)["operator_key"]
     health = HealthServer(settings.host, settings.health_port, key, meter, worker.ready, worker.alive)
     health.start()

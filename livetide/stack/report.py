@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
 
 from livetide.settings import Settings, load_secrets
+from livetide.stack.rotation import last_line
 from livetide.stack.state import StackState, load, statuses
 from livetide.stack.supervisor import Status
 from livetide.stack.table import http_probe
@@ -26,7 +28,7 @@ def report(settings: Settings, *, with_secrets: bool = False) -> dict[str, Any]:
     state = load(data)
     if state is None:
         return {"running": False, "healthy": False, "data": str(data), "endpoints": {}, "processes": [], "lag": []}
-    processes = _processes(statuses(data), state, load_secrets(data)["operator_key"])
+    processes = _processes(statuses(data), state, load_secrets(data)["operator_key"], data / "logs")
     lags, reason = _lag(state.settings(settings))
     found: dict[str, Any] = {
         "running": True,
@@ -57,7 +59,7 @@ def report(settings: Settings, *, with_secrets: bool = False) -> dict[str, Any]:
     return found
 
 
-def _processes(found: Sequence[Status], state: StackState, key: str) -> list[dict[str, Any]]:
+def _processes(found: Sequence[Status], state: StackState, key: str, logs: Path) -> list[dict[str, Any]]:
     trees = {status.name: _tree(status.pid) for status in found}
     for tree in trees.values():
         for process in tree:
@@ -76,10 +78,17 @@ def _processes(found: Sequence[Status], state: StackState, key: str) -> list[dic
             "restarts": status.restarts,
             "cpu_percent": round(sum(_cpu(process) for process in trees[status.name]), 1),
             "memory_mb": round(sum(_memory(process) for process in trees[status.name]) / 1e6, 1),
-            "reason": status.reason,
+            "reason": _reason(status, logs),
         }
         for status, well in zip(found, health, strict=True)
     ]
+
+
+def _reason(status: Status, logs: Path) -> str:
+    """Why a process is not ready; of one that has ended, its own last word."""
+    if status.state in ("failed", "pausing"):
+        return f"{status.reason}: {last_line(logs / f'{status.name}.log')[-500:]}"
+    return status.reason
 
 
 def _health(status: Status, state: StackState, key: str) -> str:

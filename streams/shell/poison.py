@@ -34,6 +34,7 @@ class PoisonLimit:
     def error(self, agent: str) -> PoisonError:
         return PoisonError(
             f"agent {agent}: {self._dead} of the last {len(self._last)} records were dead letters, the limit is "
-            f"{self.share:.0%}. Look at them with `livetide deadletters list --stage {agent}`, correct the writer or the "
-            "agent, start again, then `livetide deadletters replay`."
+            f"{self.share:.0%}. Look at them with `livetide deadletters list --stage {agent}` and correct the writer or the "
+            "agent. Start again, with LIVETIDE_POISON_LIMIT=1 to work off what the writer has left. "
+            "`livetide deadletters replay` sends back what can be read by then."
         )

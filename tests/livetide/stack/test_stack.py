@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from livetide.settings import Settings, load_secrets
 from livetide.stack import Stack, connected, load, statuses
 from livetide.stack.places import choose, environment_of
+from livetide.stack.report import report
 from livetide.stack.table import placed_names, process_names, specs, state_of
 from streams.broker.child import read_pid_file, started_at
 from streams.records import RetryError
@@ -84,6 +85,8 @@ def test_what_fails_is_named_and_tried_again_by_the_next_up(stack: Stack) -> Non
     with pytest.raises(RetryError, match=r"gateway ended with exit code 7.*: gateway says hello \(log: .*gateway\.log"):
         stack.up(timeout=30)
     assert stack.state() is not None
+    shown = {process["name"]: process for process in report(stack.settings)["processes"]}["gateway"]
+    assert (shown["state"], shown["reason"]) == ("failed", "ended with exit code 7 before it was ready: gateway says hello")
     failing.unlink()
     stack.up()
     assert {status.state for status in statuses(stack.data)} == {"ready"}
