@@ -1,112 +1,129 @@
 """Answers to questions in chat from the room's product sheets, and what of them the host should speak.
 
-Every question gets one :class:`~streams.records.Answer`: given, proposed or unknown. The host hears of given ones only, of
-one at a time (:data:`BETWEEN_MS`), and of the same entry not again within :data:`AGAIN_MS`, by event time.
+Every question gets one :class:`~streams.records.Answer`: given or proposed; ``unknown`` only if it has the form of a question
+(a shop's word alone, 上链接, calls for no answer). The host hears of given ones only, of one at a time (:data:`BETWEEN_MS`),
+and of the same entry not again within :data:`AGAIN_MS`, by event time.
+
+The state of a partition stays below :data:`STATE_BYTES` whatever comes (:mod:`analytics.shelf` tells what goes first).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import NamedTuple
 
 import msgspec
 
-from analytics.faq import Match, RoomFaq
-from analytics.intent import is_question
+from analytics.clock import RoomClock
+from analytics.faq import NONE, Match
+from analytics.intent import is_question, load_intent
+from analytics.shelf import NAME_BYTES, SHEETS_BYTES, RoomFaq, Shelf
 from analytics.state import dump_state, load_state
-from streams.records import Answer, ComprehendedEnvelope, HostCommand, Product, Record, UnderstoodChat
+from streams.records import Answer, ComprehendedEnvelope, HostCommand, InvalidError, Product, Record, UnderstoodChat, decode
 
-VERSION = 1
+VERSION = 2
 BETWEEN_MS, AGAIN_MS = 8_000, 60_000
-CLOCK_RESET_MS = 600_000
-ROOMS, INDEXED = 2_000, 64
+ROOMS = 1_000
+STATE_BYTES = SHEETS_BYTES + ROOMS * (2 * NAME_BYTES + 640)  # 8.0 MB
 _QUESTION_CUT = 200
+_SPOKEN = 16
 
 
-class _Sheets(msgspec.Struct, array_like=True):
-    products: list[Product]
-    on_show: str
-    shown_ts: int
+class _Spoken(NamedTuple):
+    """An entry that the host was told: its hash, the time of its question, and the room's clock then."""
+
+    entry: int
+    ts: int
+    now: int
 
 
 class _RoomState(msgspec.Struct, array_like=True):
     room: str
-    sheets: msgspec.Raw
-    now: int
-    spoken_at: int
-    spoken: list[tuple[str, int]]
+    on_show: str
+    shown_ts: int
+    clock: RoomClock | None
+    spoken: list[_Spoken]
 
 
 class _State(msgspec.Struct, array_like=True):
     rooms: list[_RoomState]
+    sheets: list[msgspec.Raw]
+    forgotten: int
 
 
 class _Room:
     """One room: its sheets, and what its host was told lately."""
 
-    def __init__(self) -> None:
-        self.faq = RoomFaq()
-        self.now = 0
-        self.spoken_at = -BETWEEN_MS
-        self.spoken: dict[str, int] = {}
-        self._packed: msgspec.Raw | None = None
+    def __init__(self, name: str, shelf: Shelf) -> None:
+        self.faq = RoomFaq(name, shelf)
+        self.clock: RoomClock | None = None
+        self.spoken: list[_Spoken] = []
 
-    def put(self, product: Product) -> None:
-        self.faq.put(product)
-        self._packed = None
+    def hear(self, chat: UnderstoodChat) -> bool:
+        """Take in the time of a message; False when it cannot be true. A clock that is moved back has another time."""
+        if self.clock is None:
+            self.clock = RoomClock(chat.event_ts)
+        before = self.clock.now
+        timely = self.clock.accept(chat.event_ts, chat.user)
+        if self.clock.now < before:
+            self.spoken = []
+        return timely
 
-    def may_speak(self, entry: str, ts: int) -> bool:
-        """Whether the host may answer with ``entry`` at event time ``ts``; if so, that is remembered."""
-        if ts < self.now - CLOCK_RESET_MS:  # a recording begins anew: its room has another time
-            self.now, self.spoken_at, self.spoken = ts, ts - BETWEEN_MS, {}
-        self.now = max(self.now, ts)
-        self.spoken = {said: at for said, at in self.spoken.items() if at > self.now - AGAIN_MS}
-        if self.now < self.spoken_at + BETWEEN_MS or entry in self.spoken:
+    def may_speak(self, text: str, ts: int) -> bool:
+        """Whether the host may answer with an entry to a question of ``ts``; if so, that is remembered."""
+        assert self.clock is not None
+        now = self.clock.now
+        ts = max(ts, now)
+        entry = int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest())
+
+        def within(said: _Spoken, span: int) -> bool:  # by both times: a question's alone may be wrong, the clock's be behind
+            return ts < said.ts + span and now < said.now + span
+
+        self.spoken = [said for said in self.spoken if within(said, AGAIN_MS)][-_SPOKEN:]
+        if any(said.entry == entry or within(said, BETWEEN_MS) for said in self.spoken):
             return False
-        self.spoken_at = self.spoken[entry] = self.now
+        self.spoken.append(_Spoken(entry, ts, now))
         return True
 
-    def dump(self, room: str) -> _RoomState:
-        if self._packed is None:  # sheets are large and change rarely
-            sheets = _Sheets(list(self.faq.products.values()), self.faq.on_show, self.faq.shown_ts)
-            self._packed = msgspec.Raw(msgspec.msgpack.encode(sheets))
-        return _RoomState(room, self._packed, self.now, self.spoken_at, list(self.spoken.items()))
-
-    @classmethod
-    def load(cls, state: _RoomState) -> _Room:
-        room = cls()
-        sheets = msgspec.msgpack.decode(state.sheets, type=_Sheets)
-        room.faq.products = {product.sku: product for product in sheets.products}
-        room.faq.on_show, room.faq.shown_ts = sheets.on_show, sheets.shown_ts
-        room.now, room.spoken_at, room.spoken = state.now, state.spoken_at, dict(state.spoken)
-        return room
+    def dump(self) -> _RoomState:
+        faq = self.faq
+        return _RoomState(faq.room, faq.on_show, faq.shown_ts, self.clock, self.spoken)
 
 
 class Answers:
     """Understood chat and product sheets in, answers and commands to the host out. The rooms used last are kept."""
 
-    def __init__(self, rooms: int = ROOMS) -> None:
-        self._limit = rooms
-        self._rooms: dict[str, _Room] = {}
-        self._indexed: dict[str, None] = {}
+    def __init__(self, rooms: int = ROOMS, sheets_bytes: int = SHEETS_BYTES) -> None:
+        self._limit, self._sheets_bytes = rooms, sheets_bytes
+        self._rooms: dict[str, _Room] = {}  # used longest ago first
+        self._shelf = Shelf(most_bytes=sheets_bytes)
 
     def feed(self, record: Record, revision: int) -> Sequence[Record]:
-        """One answer for each question of an envelope; a sheet is taken in and says nothing."""
+        """An answer for each question of an envelope; a sheet is taken in and says nothing."""
         if isinstance(record, Product):
-            self._room(record.room).put(record)
+            self._put(record)
             return ()
         if not isinstance(record, ComprehendedEnvelope):
             return ()
-        asked = [chat for chat in record.messages if is_question(chat)]
-        if not asked:
-            return ()
-        room = self._room(record.room)
-        self._keep_index(record.room)
-        return [out for chat in asked for out in self._answer(room, record, chat, revision)]
+        room = self._rooms.get(record.room)
+        told: list[Record] = []
+        for chat in record.messages:
+            timely = room is not None and room.hear(chat)
+            if is_question(chat):
+                told += self._answer(room, record, chat, revision, timely=timely)
+        if told and room is not None:
+            self._rooms[record.room] = self._rooms.pop(record.room)
+        return told
 
-    def _answer(self, room: _Room, envelope: ComprehendedEnvelope, chat: UnderstoodChat, revision: int) -> list[Record]:
-        match = room.faq.best(chat.folded)
+    def _answer(
+        self, room: _Room | None, envelope: ComprehendedEnvelope, chat: UnderstoodChat, revision: int, *, timely: bool
+    ) -> list[Record]:
+        match = room.faq.best(chat.folded) if room else NONE
+        if match.status == "unknown" and not load_intent().asks(chat.folded, chat.text):
+            return []
         answer = _answer_of(match, envelope, chat, revision)
-        if match.status != "given" or match.entry is None:
+        if match.status != "given" or match.entry is None or room is None or not timely:
             return [answer]
         if not room.may_speak(f"{match.entry.sku}/{match.entry.question}", chat.event_ts):
             return [answer]
@@ -116,34 +133,51 @@ class Answers:
         )  # fmt: skip
         return [answer, command]
 
-    def _room(self, name: str) -> _Room:
-        room = self._rooms.pop(name, None) or _Room()
+    def _put(self, product: Product) -> None:
+        """Take a sheet in. What goes for it is what was used longest ago."""
+        name = product.room
+        if len(name.encode("utf-8", "replace")) > NAME_BYTES:
+            raise InvalidError(f"a room's name of more than {NAME_BYTES} bytes: {name[:40]!r}…; give it a shorter one")
+        room = self._rooms.pop(name, None) or _Room(name, self._shelf)
         self._rooms[name] = room
         if len(self._rooms) > self._limit:
-            del self._rooms[next(iter(self._rooms))]
-        return room
-
-    def _keep_index(self, name: str) -> None:
-        """Search indexes are large and quickly built: only those of the rooms that ask now stay in memory."""
-        self._indexed.pop(name, None)
-        self._indexed[name] = None
-        if len(self._indexed) > INDEXED:
-            oldest = next(iter(self._indexed))
-            del self._indexed[oldest]
-            if oldest in self._rooms:
-                self._rooms[oldest].faq.release()
+            oldest = self._rooms.pop(next(iter(self._rooms)))
+            self._shelf.forgotten += len(oldest.faq)
+            oldest.faq.clear()
+        room.faq.put(product)
+        while (key := self._shelf.too_much()) is not None:
+            self._rooms[key[0]].faq.forget(key[1])
+            self._shelf.forgotten += 1
 
     def tick(self, now_ms: int, revision: int) -> Sequence[Record]:
         """Nothing here waits for time."""
         return ()
 
+    def gauges(self) -> Mapping[str, float]:
+        """How many sheets are known, and how many were forgotten because there were too many."""
+        return {"answers_sheets": len(self._shelf), "answers_sheets_forgotten": self._shelf.forgotten}
+
     def dump(self) -> bytes:
-        return dump_state("answers", VERSION, _State([room.dump(name) for name, room in self._rooms.items()]))
+        sheets = [msgspec.Raw(sheet) for sheet in self._shelf.packed()]
+        return dump_state(
+            "answers", VERSION, _State([room.dump() for room in self._rooms.values()], sheets, self._shelf.forgotten)
+        )
 
     def load(self, data: bytes) -> None:
         state = load_state(data, "answers", VERSION, _State)
-        self._rooms = {packed.room: _Room.load(packed) for packed in state.rooms}
-        self._indexed = {}
+        self._shelf = Shelf(most_bytes=self._sheets_bytes)
+        self._shelf.forgotten = state.forgotten
+        self._rooms = {packed.room: self._loaded(packed) for packed in state.rooms}
+        for raw in state.sheets:
+            packed = bytes(raw)
+            product = decode(packed, Product)
+            self._rooms[product.room].faq.restore(product, packed)
+
+    def _loaded(self, state: _RoomState) -> _Room:
+        room = _Room(state.room, self._shelf)
+        room.faq.on_show, room.faq.shown_ts = state.on_show, state.shown_ts
+        room.clock, room.spoken = state.clock, state.spoken
+        return room
 
 
 def _answer_of(match: Match, envelope: ComprehendedEnvelope, chat: UnderstoodChat, revision: int) -> Answer:

@@ -1,34 +1,35 @@
 """Which entry of a room's product sheets answers a question, and how sure that is.
 
-Candidates come from a dense index (faiss above :data:`FAISS_FROM` entries) and from the product that is meant; each is
-scored by what the question is about, wording (dense and lexical) and product context: the product that the question names,
-or else the one on show. ``given`` needs a certain match and an answer whose price is the catalogue's; ``proposed`` is for a
-person.
+A question means the product that it names, or else the one on show; its sheet alone can answer then. Where nothing is meant,
+the sheets used last are asked. Entries are scored by what the question is about and by wording (dense and lexical). ``given``
+needs a certain match and an answer whose price is the catalogue's; ``proposed`` is for a person.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any, Literal, NamedTuple
+from collections.abc import Collection, Iterable
+from functools import cached_property, lru_cache
+from typing import Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from analytics.encoders import DIMENSIONS, Encoder, Rows, load_encoder
+from analytics.encoders import DIMENSIONS, Encoder, Rows
 from analytics.fold import fold
-from analytics.sheet import Entry, entries_of, load_topics
+from analytics.sheet import QUESTION_CUT, Entry, entries_of, load_topics
 from streams.records import Product
 
-FAISS_FROM = 2_000
 GIVEN, PROPOSED = 0.78, 0.55
-DISORDER_MS = 600_000
-_CANDIDATES = 12
-_OTHER_PRODUCT, _NO_PRODUCT = 0.5, 0.85
+_NO_PRODUCT = 0.85
 _BARE_FACT = 0.06  # a written answer goes before an attribute of the same topic
 _UNCHECKED = 0.1  # an answer whose price does not hold goes behind one whose price does
 _COVERED = 0.75  # share of what a question is about that an entry must cover to be certain
-_REMEMBERED = 2_000
-_NAMING = ("品类", "品牌", "类目")
+_REMEMBERED = 256
+_STEPS = 2048  # a row is rounded to that many steps: products of rows are whole numbers, exact in float32 in any order
+_NAMING, _NAME_CUT = ("品类", "品牌", "类目"), 40
 _LINK_NUMBER = re.compile("[0-9一二三四五六七八九十]+号")
+Numbers = npt.NDArray[np.float64]
 
 
 class Match(NamedTuple):
@@ -39,178 +40,142 @@ class Match(NamedTuple):
     entry: Entry | None
 
 
-_NONE = Match("unknown", 0.0, None)
+class Found(NamedTuple):
+    """The best entry of one sheet, before it is asked whose sheet it is."""
+
+    score: float
+    entry: Entry
 
 
-class RoomFaq:
-    """The sheets of one room, searchable. Changes are taken up at the next question."""
-
-    def __init__(self, encoder: Encoder | None = None) -> None:
-        self._encoder = encoder or load_encoder()
-        self.products: dict[str, Product] = {}
-        self.on_show = ""
-        self.shown_ts = 0
-        self._built: _Built | None = None
-
-    def put(self, product: Product) -> None:
-        """Take a sheet, or what an event says about one: fields that it leaves empty keep their earlier values.
-
-        An event that another has overtaken is dropped; one that is much older begins a recording anew and counts.
-        """
-        known = self.products.get(product.sku)
-        if known is not None and _overtaken(product.event_ts, known.event_ts):
-            return
-        if product.type == "withdraw":
-            self.products.pop(product.sku, None)
-            self.on_show = "" if self.on_show == product.sku else self.on_show
-        else:
-            self.products[product.sku] = _merged(known, product) if known else product
-            if not self.on_show or not _overtaken(product.event_ts, self.shown_ts):
-                self.on_show, self.shown_ts = product.sku, product.event_ts
-        self._built = None
-
-    def release(self) -> None:
-        """Drop the index; the next question builds it again."""
-        self._built = None
-
-    def best(self, folded: str) -> Match:
-        """The best answer to a folded question, if there is one."""
-        if not self.products:
-            return _NONE
-        if self._built is None:
-            self._built = _Built(self.products, self._encoder)
-        return self._built.best(folded, self.on_show)
+NONE = Match("unknown", 0.0, None)
 
 
-class _Query:
-    """A question, taken apart once."""
+class Query:
+    """A question, taken apart when that is first needed. Its first characters are read, as of an entry's question."""
 
     def __init__(self, folded: str, encoder: Encoder) -> None:
-        self.folded = folded
-        self.topics = load_topics().find(folded)
-        self.row = encoder.encode([folded])[0]
-        self.grams = _grams(folded)
+        self.folded, self._encoder = folded, encoder
+        self.head = folded[:QUESTION_CUT]
+
+    @cached_property
+    def topics(self) -> dict[str, int]:
+        return load_topics().find(self.folded)
+
+    @cached_property
+    def row(self) -> Rows:
+        row: Rows = np.rint(self._encoder.encode([self.head])[0] * _STEPS)
+        return row
+
+    @cached_property
+    def grams(self) -> frozenset[str]:
+        return _grams(self.head)
 
 
-class _Built:
-    """The index over the entries of all sheets of a room."""
+class _Places:
+    """Label → the places of the entries that carry it; a list becomes an array when it is first asked for."""
 
-    def __init__(self, products: dict[str, Product], encoder: Encoder) -> None:
-        self._encoder = encoder
-        self._many = len(products) > 1
-        self._answered: dict[tuple[str, str], Match] = {}  # the same question about the same product is asked again and again
-        self.entries = [entry for product in products.values() for entry in entries_of(product)]
-        self.folded = [fold(entry.question) for entry in self.entries]
-        self.grams = [_grams(folded) for folded in self.folded]
-        self.rows: Rows = encoder.encode(self.folded) if self.entries else np.zeros((0, DIMENSIONS), np.float32)
-        self._index: Any = _faiss(self.rows) if len(self.entries) > FAISS_FROM else None
-        self._of_product: dict[str, list[int]] = {}
-        for number, entry in enumerate(self.entries):
-            self._of_product.setdefault(entry.sku, []).append(number)
-        self._names = _names(products)
+    def __init__(self, labels: Iterable[Collection[str]]) -> None:
+        self._lists: dict[str, list[int]] = {}
+        self._arrays: dict[str, npt.NDArray[np.intp]] = {}
+        for place, own in enumerate(labels):
+            for label in own:
+                self._lists.setdefault(label, []).append(place)
 
-    def best(self, folded: str, on_show: str) -> Match:
-        """The best match; remembered, which changes no result."""
-        known = self._answered.get((folded, on_show))
+    def get(self, label: str) -> npt.NDArray[np.intp] | None:
+        if label in self._lists:
+            self._arrays[label] = np.array(self._lists.pop(label), np.intp)
+        return self._arrays.get(label)
+
+
+class SheetIndex:
+    """The entries of one sheet, searchable. It hangs on what the sheet says and on nothing else."""
+
+    def __init__(self, product: Product, encoder: Encoder) -> None:
+        self.entries = entries_of(product)
+        self._folded = [fold(entry.question[:QUESTION_CUT]) for entry in self.entries]
+        rows = encoder.encode(self._folded) if self.entries else np.zeros((0, DIMENSIONS), np.float32)
+        self._rows: Rows = np.rint(rows * _STEPS)
+        grams = [_grams(folded) for folded in self._folded]
+        self._sizes = np.array([len(own) for own in grams], np.float64)
+        self._with = _Places(grams)
+        self._about = _Places(entry.topics for entry in self.entries)
+        self._also = _Places(entry.also for entry in self.entries)
+        self._bare = np.array([_BARE_FACT if entry.kind == "attribute" else 0.0 for entry in self.entries])
+        self._unchecked = np.array([0.0 if entry.safe else _UNCHECKED for entry in self.entries])
+        self._answered: dict[str, Found] = {}  # the same question is asked again and again
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def best(self, query: Query) -> Found | None:
+        """The best entry; remembered, which changes no result."""
+        if not self.entries:
+            return None
+        known = self._answered.get(query.folded)
         if known is None:
-            if len(self._answered) >= _REMEMBERED:
-                self._answered.clear()
-            known = self._answered[folded, on_show] = self._search(_Query(folded, self._encoder), on_show)
+            known = self._search(query)
+            if len(query.folded) <= QUESTION_CUT:
+                if len(self._answered) >= _REMEMBERED:
+                    self._answered.clear()
+                self._answered[query.folded] = known
         return known
 
-    def _search(self, query: _Query, on_show: str) -> Match:
-        meant = self.named(query.folded) or on_show
-        numbers = self.candidates(query, meant)
-        if not numbers:
-            return _NONE
-        dense = (self.rows[numbers].astype(np.float64) * query.row.astype(np.float64)).sum(axis=1).tolist()
-        scored = [
-            (-round(self._score(query, number, alike, meant), 3), number) for number, alike in zip(numbers, dense, strict=True)
-        ]
-        loss, number = min(scored)
-        entry, score = self.entries[number], -loss
-        ambiguous = _LINK_NUMBER.search(query.folded) or (not meant and self._many)
-        if score >= GIVEN and entry.safe and not ambiguous:
-            return Match("given", score, entry)
-        return Match("proposed", score, entry) if score >= PROPOSED else Match("unknown", score, entry)
+    def _search(self, query: Query) -> Found:
+        alike = (self._rows @ query.row).astype(np.float64) / _STEPS**2
+        wording = np.maximum(np.maximum(alike, self._overlap(query.grams)), 0.0)
+        scores = self._judged(query.topics, wording) - self._bare
+        scores[[own == query.head for own in self._folded]] = 1.0
+        scores = np.round(scores - self._unchecked, 3)
+        place = int(scores.argmax())
+        return Found(float(scores[place]), self.entries[place])
 
-    def _score(self, query: _Query, number: int, alike: float, meant: str) -> float:
-        entry = self.entries[number]
-        score = 1.0
-        if query.folded != self.folded[number]:
-            score = _judged(query.topics, entry, max(0.0, alike, _overlap(query.grams, self.grams[number])))
-            score -= _BARE_FACT if entry.kind == "attribute" else 0.0
-        if not entry.safe:
-            score -= _UNCHECKED
-        if meant and entry.sku != meant:
-            score *= _OTHER_PRODUCT
-        elif not meant and self._many:
-            score *= _NO_PRODUCT
-        return score
+    def _overlap(self, grams: frozenset[str]) -> Numbers:
+        """Dice's coefficient of the question's grams and those of each entry."""
+        shared = [places for gram in grams if (places := self._with.get(gram)) is not None]
+        if not shared:
+            return np.zeros(len(self.entries))
+        common = np.bincount(np.concatenate(shared), minlength=len(self.entries))
+        counted: Numbers = 2.0 * common / (len(grams) + self._sizes)
+        return counted
 
-    def candidates(self, query: _Query, meant: str) -> list[int]:
-        """Entries worth scoring: those nearest in wording, and those of the meant product."""
-        count = min(_CANDIDATES, len(self.entries))
-        if not count:
-            return []
-        if self._index is not None:
-            near = self._index.search(query.row[None, :], count)[1][0].tolist()
-        else:
-            near = np.argsort(-(self.rows @ query.row), kind="stable")[:count].tolist()
-        return sorted({*near, *self._of_product.get(meant, ())})
-
-    def named(self, folded: str) -> str:
-        """The one product whose name, brand or kind of goods the question says; empty when none or several."""
-        counts: dict[str, int] = {}
-        for start in range(len(folded) - 1):
-            for sku in self._names.get(folded[start : start + 2], ()):
-                counts[sku] = counts.get(sku, 0) + 1
-        if not counts:
-            return ""
-        most = max(counts.values())
-        best = [sku for sku, count in counts.items() if count == most]
-        return best[0] if len(best) == 1 else ""
-
-
-def _names(products: dict[str, Product]) -> dict[str, list[str]]:
-    """Pairs of characters from names, brands and kinds of goods → the products that have them; no words of questions."""
-    names: dict[str, list[str]] = {}
-    for sku, product in products.items():
-        said = [product.name, *(product.attributes.get(key, "") for key in _NAMING)]
-        pairs = {
-            pair: None for name in said for pair in _pairs(fold(name)) if not pair.isascii() and not load_topics().find(pair)
-        }
-        for pair in pairs:
-            names.setdefault(pair, []).append(sku)
-    return names
-
-
-def _overtaken(ts: int, newest: int) -> bool:
-    return newest - DISORDER_MS < ts < newest
-
-
-def _merged(known: Product, news: Product) -> Product:
-    return Product(
-        room=news.room, event_ts=news.event_ts, ingest_ts=news.ingest_ts, id=news.id, source=news.source, sku=news.sku,
-        type=news.type, name=news.name or known.name, price=news.price or known.price,
-        attributes=news.attributes or known.attributes, faq=news.faq or known.faq, skew_ms=news.skew_ms,
-    )  # fmt: skip
-
-
-def _judged(topics: dict[str, int], entry: Entry, wording: float) -> float:
-    """Agreement of topics where the question has any, wording where not."""
-    if not topics:
-        return 0.9 * wording
-    whole = sum(topics.values())
-    own = sum(length for topic, length in topics.items() if topic in entry.topics)
-    if own:
-        covered = own + sum(length for topic, length in topics.items() if topic in entry.also)
+    def _judged(self, topics: dict[str, int], wording: Numbers) -> Numbers:
+        """Agreement of topics where the question has any, wording where not."""
+        if not topics:
+            return 0.9 * wording
+        own, also, near = (np.zeros(len(self.entries)) for _ in range(3))
+        for topic, length in topics.items():
+            if (places := self._about.get(topic)) is not None:
+                own[places] += length
+            if (places := self._also.get(topic)) is not None:
+                also[places] += length
+            for other in load_topics().near.get(topic, ()):
+                if (places := self._about.get(other)) is not None:
+                    near[places] = 1.0
+        whole, covered = sum(topics.values()), own + also
         agreed = 0.45 + 0.4 * covered / whole + 0.15 * wording
-        return agreed if covered >= _COVERED * whole else min(agreed, GIVEN - 0.01)
-    near = load_topics().near
-    if any(other in entry.topics for topic in topics for other in near.get(topic, ())):
-        return 0.6 + 0.15 * wording
-    return 0.55 * wording
+        agreed = np.where(covered >= _COVERED * whole, agreed, np.minimum(agreed, GIVEN - 0.01))
+        judged: Numbers = np.where(own > 0, agreed, np.where(near > 0, 0.6 + 0.15 * wording, 0.55 * wording))
+        return judged
+
+
+def match(found: Found, folded: str, *, meant: bool, alone: bool) -> Match:
+    """What the best entry is worth: ``meant`` if its product is the one that is meant, ``alone`` if there is no other."""
+    score = found.score if meant or alone else round(found.score * _NO_PRODUCT, 3)
+    ambiguous = _LINK_NUMBER.search(folded) or not (meant or alone)
+    if score >= GIVEN and found.entry.safe and not ambiguous:
+        return Match("given", score, found.entry)
+    return Match("proposed" if score >= PROPOSED else "unknown", score, found.entry)
+
+
+def naming_pairs(product: Product) -> frozenset[str]:
+    """Pairs of characters from the name, brand and kind of goods; no words of questions."""
+    said = [product.name, *(product.attributes.get(key, "") for key in _NAMING)]
+    return frozenset(pair for name in said for pair in _pairs(fold(name[:_NAME_CUT])) if _is_name(pair))
+
+
+@lru_cache(20_000)
+def _is_name(pair: str) -> bool:
+    return not pair.isascii() and not load_topics().find(pair)
 
 
 def _pairs(folded: str) -> list[str]:
@@ -219,16 +184,3 @@ def _pairs(folded: str) -> list[str]:
 
 def _grams(folded: str) -> frozenset[str]:
     return frozenset((*folded, *_pairs(folded)))
-
-
-def _overlap(one: frozenset[str], other: frozenset[str]) -> float:
-    """Dice's coefficient of two sets of grams."""
-    return 2 * len(one & other) / (len(one) + len(other)) if one and other else 0.0
-
-
-def _faiss(rows: Rows) -> Any:
-    import faiss
-
-    index = faiss.IndexFlatIP(DIMENSIONS)
-    index.add(rows)
-    return index

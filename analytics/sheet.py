@@ -12,11 +12,15 @@ from typing import Any, Literal, NamedTuple
 from ahocorasick_rs import AhoCorasick, MatchKind
 
 from analytics.fold import fold
-from streams.records import InvalidError, Product, fen, yuan
+from streams.records import InvalidError, Product, encode, fen, yuan
 
-_AMOUNT = re.compile(r"[¥￥]\s*([0-9]+(?:\.[0-9]{1,2})?)|([0-9]+(?:\.[0-9]{1,2})?)\s*(?:元|块)")
-_SPELLED = re.compile("[零一二两三四五六七八九十百千万]+(?:点[零一二三四五六七八九]+)?(?:元|块)")
+_NUMERALS = "[零一二两三四五六七八九十百千万]"
+# A number is tried from its first digit only: from every digit, a long run of them would take quadratic time.
+_AMOUNT = re.compile(r"[¥￥]\s*+([0-9]++(?:\.[0-9]{1,2})?)|(?<![0-9])([0-9]++(?:\.[0-9]{1,2})?)\s*+(?:元|块)")
+_SPELLED = re.compile(f"(?<!{_NUMERALS}){_NUMERALS}++(?:点[零一二三四五六七八九]++)?(?:元|块)")
 _PLACEHOLDER = "{price}"
+QUESTION_CUT, ANSWER_CUT = 48, 160  # characters that are read for what an entry is about
+SHEET_BYTES, SHEET_ENTRIES = 700_000, 200
 
 
 class Entry(NamedTuple):
@@ -56,15 +60,29 @@ def load_topics() -> TopicFinder:
     return TopicFinder(tomllib.loads((files("analytics.data") / "faq_topics.toml").read_text(encoding="utf-8")))
 
 
+def check_size(product: Product) -> None:
+    """Raises ``InvalidError`` for a sheet beyond :data:`SHEET_ENTRIES` or :data:`SHEET_BYTES`.
+
+    Everything that the border lets through is within them: 100 pairs, 64 attributes, about 670,000 bytes.
+    """
+    entries = len(product.faq) + len(product.attributes) + 1
+    if entries > SHEET_ENTRIES:
+        raise InvalidError(f"the sheet of {product.sku!r} has {entries} entries; give it {SHEET_ENTRIES} at most")
+    if (size := len(encode(product))) > SHEET_BYTES:
+        raise InvalidError(f"the sheet of {product.sku!r} has {size} bytes; give it {SHEET_BYTES} at most")
+
+
 def entries_of(product: Product) -> list[Entry]:
     """Everything that a sheet can answer: its question pairs, its attributes, and its price from the catalogue."""
     finder = load_topics()
     entries: list[Entry] = []
+    known = _known_amounts(product)
     for pair in product.faq:
         answer = pair.answer.replace(_PLACEHOLDER, yuan(product.price)) if product.price else pair.answer
-        topics = tuple(finder.find(fold(pair.question))) or tuple(finder.find(fold(answer)))
-        also = tuple(topic for topic in finder.find(fold(answer)) if topic not in topics)
-        entries.append(Entry(product.sku, pair.question, answer, "faq", topics, also, prices_hold(answer, product)))
+        spoken = finder.find(fold(answer[:ANSWER_CUT]))
+        topics = tuple(finder.find(fold(pair.question[:QUESTION_CUT]))) or tuple(spoken)
+        also = tuple(topic for topic in spoken if topic not in topics)
+        entries.append(Entry(product.sku, pair.question, answer, "faq", topics, also, _hold(answer, known)))
     for key, value in product.attributes.items():
         named = finder.attributes.get(key)
         topics = (named,) if named else tuple(finder.find(fold(key)))
@@ -82,12 +100,20 @@ def prices_hold(answer: str, product: Product) -> bool:
 
     An amount in Chinese numerals cannot be checked here and does not hold.
     """
+    return _hold(answer, _known_amounts(product))
+
+
+def _hold(answer: str, known: set[int]) -> bool:
     if _PLACEHOLDER in answer or _SPELLED.search(answer):
         return False
+    return all(amount in known for amount in _amounts(answer))
+
+
+def _known_amounts(product: Product) -> set[int]:
     known = {product.price} - {0}
     for value in product.attributes.values():
         known |= set(_amounts(value))
-    return all(amount in known for amount in _amounts(answer))
+    return known
 
 
 def _amounts(text: str) -> list[int]:
