@@ -31,8 +31,14 @@ check: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m "not slow and not browser" $(ARGS)
 
-bench: $(VENV)/.test
+bench: $(VENV)/.test benchmarks/.peers/.done
 	$(BIN)/python -m benchmarks $(ARGS)
+
+benchmarks/.peers/.done: requirements/peers.lock | $(VENV)/bin/python
+	@echo "Setting up: what the benchmarks stand beside, in benchmarks/.peers (about 150 MB to download, one minute)"
+	@test -x benchmarks/.peers/bin/python || $(PYTHON) -m venv benchmarks/.peers
+	@benchmarks/.peers/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements/peers.lock
+	@touch $@
 
 docs: $(VENV)/.test
 	$(BIN)/python -m livetide.reference docs

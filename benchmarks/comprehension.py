@@ -4,7 +4,7 @@ The recordings are packed as the gateway packs them: envelopes of 64 (a busy roo
 second). The operator starts empty each time, so the cost of what it sees first is in the figure. Beside it the cost of one
 distinct text by stage, which is what remains when nothing repeats.
 
-    python -m benchmarks.comprehension FOLDER   # of .jsonl.gz recordings with ts_ms, user and text
+    python -m benchmarks.comprehension [FOLDER]   # of .jsonl.gz recordings with ts_ms, user and text; else a simulated room
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from analytics.intent import load_intent
 from analytics.sensitive import load_matcher
 from analytics.sentiment import load_sentiment
 from streams.records import Chat, DanmakuEnvelope
+from streams.sources.simulator import open_simulation
 
 ENVELOPES = (64, 15)
 MOST_DISTINCT = 20_000
@@ -74,8 +75,13 @@ def _feed(operator: Comprehension, envelopes: list[DanmakuEnvelope]) -> None:
         operator.feed(record, revision)
 
 
-def measure(path: Path) -> dict[str, Any]:
-    chats = read(path)
+def simulate() -> list[Chat]:
+    """What a simulated room says in half an hour, for those who have no recording."""
+    messages = sorted(open_simulation(1, minutes=30, base_ts=0, rate=50).talk.messages, key=lambda message: message.at)
+    return [Chat(str(n), message.at, message.body["user"], message.body["text"]) for n, message in enumerate(messages)]
+
+
+def measure(name: str, chats: list[Chat]) -> dict[str, Any]:
     distinct = list(dict.fromkeys(chat.text for chat in chats))
     rates = {}
     for size in ENVELOPES:
@@ -83,7 +89,7 @@ def measure(path: Path) -> dict[str, Any]:
         seconds = cpu(partial(_feed, operator, envelopes))
         rates[f"envelopes of {size}"] = round(len(chats) / seconds)
     return {
-        "recording": path.name,
+        "recording": name,
         "messages": len(chats),
         "distinct": len(distinct),
         "messages_per_cpu_second": rates,
@@ -92,12 +98,15 @@ def measure(path: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parents[2] / "shared/data/danmaku/twitch_zh"
-    recordings = sorted(folder.glob("*.jsonl.gz"))
-    if not recordings:
-        sys.exit(f"no .jsonl.gz recordings in {folder}: give the folder that holds them")
     understand("多少钱")  # lists are read before anything is timed
-    print(json.dumps([measure(path) for path in recordings], ensure_ascii=False, indent=2))
+    if len(sys.argv) > 1:
+        recordings = sorted(Path(sys.argv[1]).glob("*.jsonl.gz"))
+        if not recordings:
+            sys.exit(f"no .jsonl.gz recordings in {sys.argv[1]}: give the folder that holds them")
+        figures = [measure(path.name, read(path)) for path in recordings]
+    else:
+        figures = [measure("a simulated room", simulate())]
+    print(json.dumps(figures, ensure_ascii=False, indent=2))
 
 
 if __name__ == "__main__":

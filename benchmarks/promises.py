@@ -1,0 +1,142 @@
+"""What is promised, and which figure of which benchmark answers for it."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+
+class Row(NamedTuple):
+    """One line of the table: ``value`` in ``unit``; ``aim`` as ``("≥", 200_000)``, or None for what only stands beside."""
+
+    work: str
+    value: float
+    unit: str
+    aim: tuple[str, float] | None = None
+    beside: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        if self.aim is None:
+            return None
+        sign, bound = self.aim
+        return self.value >= bound if sign == "≥" else self.value <= bound
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A module of this folder, what it is told in a full and in a short run, and the rows that its figures give."""
+
+    module: str
+    rows: Callable[[Any], list[Row]]
+    full: Sequence[str] = ()
+    short: Sequence[str] = ()
+
+
+PER_CPU = "messages per CPU-second"
+
+
+def shell_rows(figures: list[dict[str, Any]]) -> list[Row]:
+    rows = []
+    for one in figures:
+        rates, shares = one["messages_per_cpu_second"], one["share_of_plain"]
+        for mode in shares:
+            if one["work_us"]:
+                work = f"agent shell, {mode}, envelopes of {one['envelope']}, {one['work_us']:g} µs of work a message"
+                beside = f"{rates[mode]:,} against {rates['plain']:,} {PER_CPU}"
+                rows.append(Row(work, shares[mode], "of a plain confluent-kafka loop", ("≥", 0.85), beside))
+            else:
+                aim = {64: 200_000, 15: 80_000}[one["envelope"]]
+                beside = f"{shares[mode]:.2f} of a plain confluent-kafka loop ({rates['plain']:,}), which keeps no state"
+                work = f"agent shell, {mode}, decode and forward, envelopes of {one['envelope']}"
+                rows.append(Row(work, rates[mode], PER_CPU, ("≥", aim), beside))
+    return rows
+
+
+def peer_rows(figures: dict[str, Any]) -> list[Row]:
+    forms = {"single": "one message a record, JSON", "envelopes": f"envelopes of {figures['envelope']}"}
+    rows = []
+    for name, rate in figures["messages_per_cpu_second"].items():
+        system, _, form = name.rpartition(", ")
+        times = figures["agent_shell_against"][name]
+        beside = "" if system == "agent shell" else f"the agent shell (direct, envelopes) does {times:g} times that"
+        rows.append(Row(f"{system}, {forms[form]}", rate, PER_CPU, None, beside))
+    return rows
+
+
+def gateway_rows(figures: dict[str, Any]) -> list[Row]:
+    plain = figures["plain_producer_messages_per_cpu_second"]
+    beside = (
+        f"{figures['share_of_plain_producer']:.2f} of a loop that only packs and produces ({plain:,}); "
+        f"a batch of {figures['batch']} is acknowledged in {figures['ack_ms_p50']:g} ms (p50), {figures['ack_ms_p99']:g} (p99)"
+    )
+    work = "gateway, NDJSON batches to acknowledged records"
+    return [Row(work, figures["messages_per_cpu_second"], PER_CPU, ("≥", 20_000), beside)]
+
+
+def store_rows(figures: dict[str, Any]) -> list[Row]:
+    beside = f"{figures['sink_cpu_us_per_row']:g} µs of CPU a row in the sink, {figures['store_cpu_us_per_row']:g} in the store"
+    return [Row("sink to the embedded store", figures["rows_per_second"], "rows per second", ("≥", 50_000), beside)]
+
+
+def latency_rows(figures: dict[str, Any]) -> list[Row]:
+    busy = sum(figures["cores_used"].values())
+    lost = figures["rows_missing"]
+    load = f"{figures['rows']:,} rows of {figures['rooms']} rooms" + (f", {lost:,} missing" if lost else ", none missing")
+    work = f"gateway to queryable row at {figures['messages_per_second']:,} messages/s"
+    alerts = f"{figures['alerts']} alerts of {figures['rises']} rises, {figures['rises_missed']} rises missed"
+    return [
+        Row(f"{work}, p50", figures["row_p50_ms"] / 1000, "s", ("≤", 1.0), load),
+        Row(f"{work}, p99", figures["row_p99_ms"] / 1000, "s", ("≤", 2.5), f"the whole stack burns {busy:.2f} cores meanwhile"),
+        Row("evidence complete to alert at the webhook, p50", figures["alert_p50_ms"] / 1000, "s", None, "under that load"),
+        Row("evidence complete to alert at the webhook, p99", figures["alert_p99_ms"] / 1000, "s", ("≤", 2.0), alerts),
+    ]
+
+
+def kill_rows(figures: list[dict[str, Any]]) -> list[Row]:
+    rows = []
+    for what, bound in (("restarted", 4.0), ("taken over", 8.0)):
+        waits = [one["silence_s"] for one in figures if one["what"] == what]
+        beside = f"the worst partition of the worst of {len(waits)} rounds; median {statistics.median(waits):.1f} s"
+        work = f"kill -9 of a worker to its next output, {what}{'' if what == 'restarted' else ' by another'}"
+        rows.append(Row(work, max(waits), "s", ("≤", bound), beside))
+    return rows
+
+
+def up_rows(figures: dict[str, Any]) -> list[Row]:
+    again = figures["again_s"] or [figures["first_s"]]
+    biggest = sorted(figures["memory_mb"].items(), key=lambda item: -item[1])[:3]
+    held = ", ".join(f"{name} {size} MB" for name, size in biggest)
+    return [
+        Row("`livetide up` to ready, on an empty folder", figures["first_s"], "s", ("≤", 15.0), "makes the topics and tables"),
+        Row("`livetide up` to ready, again", max(again), "s", ("≤", 15.0), f"the slowest of {len(again)}"),
+        Row("whole stack at rest, memory", figures["memory_gb"], "GB", ("≤", 3.0), held),
+        Row("whole stack at rest, CPU", figures["cores_at_rest"], "cores"),
+    ]
+
+
+def comprehension_rows(figures: list[dict[str, Any]]) -> list[Row]:
+    rows = []
+    for one in figures:
+        rates = one["messages_per_cpu_second"]
+        others = ", ".join(f"{form}: {rate:,}" for form, rate in list(rates.items())[1:])
+        beside = f"{others}; {one['messages']:,} messages, {one['distinct']:,} distinct"
+        form, rate = next(iter(rates.items()))
+        rows.append(Row(f"comprehension, all stages, {one['recording']}, {form}", rate, PER_CPU, ("≥", 10_000), beside))
+    return rows
+
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "shell": Benchmark(
+        "shell", shell_rows, short=("--messages", "200000", "--working-messages", "50000", "--rounds", "1"),
+    ),
+    "peers": Benchmark("peers", peer_rows, short=("--messages", "100000", "--seconds", "5")),
+    "comprehension": Benchmark("comprehension", comprehension_rows),
+    "gateway": Benchmark("gateway", gateway_rows),
+    "store": Benchmark("store", store_rows, short=("150000",)),
+    "latency": Benchmark("latency", latency_rows, short=("--seconds", "12", "--rises", "8", "--warm", "3")),
+    "worker_kill": Benchmark("worker_kill", kill_rows, short=("--rounds", "1")),
+    "up": Benchmark("up", up_rows, short=("--rounds", "2", "--rest", "10")),
+}  # fmt: skip
