@@ -168,6 +168,16 @@ def positions_folder(settings: Settings) -> Path:
     return settings.data / "run"
 
 
+def keep_truth(opened: Opened, settings: Settings, room: str) -> Path | None:
+    """Write what a simulation planted to ``truth/ROOM.json`` in the data folder; None for a source that plants nothing."""
+    write = getattr(opened.source, "write_truth", None)
+    if write is None:
+        return None
+    path = settings.data / "truth" / f"{room}.json"
+    write(path)
+    return path
+
+
 def outlined(source: Source) -> Outline:
     """Read a finite source through once."""
     outline = Outline()

@@ -60,13 +60,14 @@ def repair(
     if sum((to_checkpoint, skip_lost, anew, from_now)) != 1:
         raise typer.BadParameter("choose one of --to-checkpoint, --skip-lost, --anew and --from-now")
     cluster = _settings().cluster()
+    clock = lambda: time.time_ns() // 1_000_000
     for agent in chosen(name):
         if to_checkpoint:
             done = ways.to_checkpoint(cluster, agent)
         elif skip_lost:
-            done = ways.skip_lost(cluster, agent)
+            done = ways.skip_lost(cluster, agent, clock)
         else:
-            done = ways.anew(cluster, agent, lambda: time.time_ns() // 1_000_000, latest=from_now)
+            done = ways.anew(cluster, agent, clock, latest=from_now)
         for one in done:
             places = ", ".join(f"{topic} at {at}" for topic, at in sorted(one.positions.items())) or "nothing to go back to"
             lost = f" ({one.lost} records lost)" if one.lost else ""

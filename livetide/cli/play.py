@@ -153,7 +153,7 @@ def exit_code(summary: dict[str, Any]) -> int:
 
 
 async def _play(plan: Plan, settings: Settings, screen: Console, *, quiet: bool) -> tuple[Opened, Progress, str]:
-    from livetide.playing import media_of, open_plan, play, positions_folder
+    from livetide.playing import keep_truth, media_of, open_plan, play, positions_folder
     from streams.records import FatalError, RetryError
     from streams.sources.player import Progress
     from streams.sources.posting import now_ms
@@ -164,6 +164,8 @@ async def _play(plan: Plan, settings: Settings, screen: Console, *, quiet: bool)
         loop.add_signal_handler(name, stop.set)
     opened = await asyncio.to_thread(open_plan, plan, positions_folder(settings), now_ms())
     screen.print(f"{plan.uri}: {opened.source.dialect} → room {plan.room}, as {opened.name}", markup=False, soft_wrap=True)
+    if truth := await asyncio.to_thread(keep_truth, opened, settings, plan.room):
+        screen.print(f"what is planted: {truth}", markup=False, soft_wrap=True)
     last = Progress(played=opened.played)
 
     def shown(progress: Progress) -> None:

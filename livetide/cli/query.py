@@ -23,9 +23,9 @@ def query(
     Tables live in the database `live`: danmaku, sales, alerts, highlights, clips, chat_minutes, sales_minutes and others
     (`SHOW TABLES`). With LIVETIDE_CLICKHOUSE the question goes to that server, by HTTP on port 8123 (8443 with TLS).
     """
-    from storage.client import Address
     from livetide.reading import reader_url
     from livetide.stack.state import connected
+    from storage.client import Address
 
     settings = connected()
     url = settings.clickhouse.get_secret_value()
@@ -56,8 +56,8 @@ def _stream(address: Address, port: int, text: str, parameters: dict[str, str], 
     where = f"{'https' if address.secure else 'http'}://{address.host}:{port}"
     try:
         with httpx.stream(
-            "POST", where, params={"database": address.database, **parameters}, content=text.encode(), timeout=httpx.Timeout(300, connect=5),
-            auth=(address.user, address.password), trust_env=False,
+            "POST", where, params={"database": address.database, **parameters}, content=text.encode(),
+            timeout=httpx.Timeout(300, connect=5), auth=(address.user, address.password), trust_env=False,
         ) as answer:  # fmt: skip
             if answer.status_code != 200:
                 answer.read()

@@ -21,7 +21,7 @@ from livetide.demo.findings import Findings, find
 from livetide.demo.frames import is_exact
 from livetide.demo.receiver import Receiver
 from livetide.demo.summary import Line, compare, lost
-from livetide.playing import Opened, Plan, open_plan, play, positions_folder
+from livetide.playing import Opened, Plan, keep_truth, open_plan, play, positions_folder
 from livetide.reading import StoreRows, reader_url
 from livetide.settings import Settings, load_secrets
 from livetide.stack import Stack, Status
@@ -29,7 +29,7 @@ from streams.lag import group_lags
 from streams.publisher import Publisher
 from streams.records import FatalError, LivetideError, RetryError
 from streams.segments import SegmentStore
-from streams.sources.simulator import Simulation, write_truth
+from streams.sources.simulator import Simulation
 from streams.sources.simulator.truth import Truth
 
 SETTLE_S = 120.0
@@ -94,8 +94,8 @@ def _perform(show: Show, settings: Settings, receiver: Receiver, screen: Screen,
     simulation = opened.source
     assert isinstance(simulation, Simulation)
     truth = simulation.truth()
-    truth_path = settings.data / "truth" / f"{room}.json"
-    write_truth(truth, truth_path)
+    truth_path = keep_truth(opened, settings, room)
+    assert truth_path
     screen.rule(f"2  A room of {show.minutes:g} minutes at {show.speed:g} times its speed")
     _play(plan, opened, settings, screen)
     address = reader_url(settings)

@@ -62,7 +62,7 @@ def pinned_versions(package: str = "livetide") -> Finding:
         else:
             wrong.append(f"{name} {have}, not {wanted.strip()}")
     if wrong:
-        return problem("versions", "; ".join(wrong), "install from the lock file: `make setup`")
+        return problem("versions", "; ".join(wrong), "install from the lock file: `make demo` does")
     return ok("versions", ", ".join(right))
 
 

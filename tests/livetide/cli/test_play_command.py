@@ -220,3 +220,14 @@ def test_names_that_the_border_takes(tmp_path: Path, name: str, source: str) -> 
     assert named.startswith(source)
     assert len(named) <= 64
     assert not set(named) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
+
+
+def test_a_simulation_writes_down_what_it_planted(tmp_path: Path) -> None:
+    from livetide.playing import keep_truth
+    from livetide.settings import Settings
+    from streams.sources.simulator import read_truth
+
+    opened = open_plan(plan("sim:3", simulation={"minutes": 1.0}), tmp_path, 1_700_000_000_000)
+    path = keep_truth(opened, Settings(data=tmp_path), "r")
+    assert path == tmp_path / "truth" / "r.json"
+    assert read_truth(path).seed == 3
