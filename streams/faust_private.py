@@ -6,6 +6,7 @@ partition instead, so that ``async for batch in stream`` means what it says and 
 * assignment: partition p of every source topic goes to one member (``streams/shell/assignor.py``);
 * fetch wait: 1.5 s is written into Faust; with one node a partition whose data was not taken at once waits that long;
 * producer: idempotent, since without it a retry after a time-out may leave a hole in our numbers;
+* folders: Faust makes some for tables that we do not have, in the folder where it was started: none are made;
 * commit: fenced by generation *and* member id, read in the same step in which the request is built;
 * committed offsets: read by ``streams/commits.py``, since aiokafka takes "still loading" for "nothing".
 
@@ -189,6 +190,11 @@ class _Transport(driver.Transport):
     instance: str
 
 
+class _App(faust.App):
+    def _create_directories(self) -> None:
+        """None: the state of an agent lies in its checkpoint topic."""
+
+
 class FaustApp:
     """One Faust app for one agent: its consumer group, its stream of batches, its producer."""
 
@@ -205,7 +211,7 @@ class FaustApp:
         session_s: float,
         limits: Limits,
     ) -> None:
-        self.app = faust.App(group, **faust_settings(cluster, instance, group, session_s))
+        self.app = _App(group, **faust_settings(cluster, instance, group, session_s))
         transport = _Transport(self.app.conf.broker_consumer, self.app)
         transport.listener, transport.limits, transport.instance = listener, limits, instance
         self.app.transport = self.app.producer_transport = transport

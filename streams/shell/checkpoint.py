@@ -31,7 +31,8 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     that may be said once this checkpoint is the committed one. ``lineage``: when this state began; part of the name under which
     outputs are numbered, so that numbers that start again (a person dropped the state) never pass for repeats.
     ``slot``: half of the record's key; it alternates, so that compaction can never remove the committed checkpoint for the sake
-    of one that was written after it and not committed.
+    of one that was written after it and not committed. ``birth``: nothing has been read yet; without a commit that names it,
+    it says no more than that a start was cut short.
     """
 
     agent: str
@@ -44,6 +45,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     ticks: int
     state: bytes
     outbox: list[Output]
+    birth: bool = False
 
     @property
     def key(self) -> bytes:

@@ -59,6 +59,10 @@ class Wire(Protocol):
         """The checkpoint at exactly this offset; None when it is gone."""
         ...
 
+    async def newest(self, partition: int) -> bytes | None:
+        """The newest checkpoint that lies in the log, whoever wrote it; None when there is none."""
+        ...
+
     async def earliest(self, partition: int) -> Mapping[str, int]:
         """The first offset that each source topic still holds."""
         ...
@@ -146,6 +150,7 @@ class Engine:
     async def _named_checkpoint(self, number: int) -> Checkpoint | None:
         agent, committed = self.agent, await self._wire.committed(number)
         if not committed:
+            await self._refuse_amnesia(number)
             return None
         repair = f"Somebody moved the offsets by hand: run `livetide agents repair {agent.name}` and start again."
         names = {topic: ck.named(commit.metadata) for topic, commit in committed.items()}
@@ -165,6 +170,19 @@ class Engine:
         if not agrees or (checkpoint.agent, checkpoint.partition) != (agent.name, number):
             raise FatalError(f"group {agent.group}: {where} disagrees with {place} at {checkpoint.positions}. {repair}")
         return checkpoint
+
+    async def _refuse_amnesia(self, number: int) -> None:
+        """No commit marks a fresh installation, but only without checkpoints: nothing is fed before the first commit."""
+        agent, data = self.agent, await self._wire.newest(number)
+        if data is None or not self.live:
+            return
+        if not ck.decode(data, f"the newest checkpoint in {agent.checkpoints.name}-{number}").birth:
+            raise FatalError(
+                f"group {agent.group} has committed nothing for partition {number}, but checkpoints of it lie in "
+                f"{agent.checkpoints.name}: the group was deleted, or its offsets expired. Beginning anew would say everything "
+                f"again. Choose: `livetide agents repair {agent.name} --to-checkpoint` goes on from the newest checkpoint, "
+                "`--anew` forgets the state."
+            )
 
     # ── Feeding ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

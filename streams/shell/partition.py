@@ -70,6 +70,7 @@ class Partition:
         self._seen = {topic: dict(writers) for topic, writers in checkpoint.seen.items()}
         self._sent, self._ticks = checkpoint.sent, checkpoint.ticks
         self._passed = sum(checkpoint.positions.values())
+        self._birth = checkpoint.birth
         self._sources: dict[str, Any] = {topic.name: topic for topic in agent.sources}
         self._holes = {topic.name for topic in agent.sources if topic.compacted}
         if checkpoint.state:
@@ -80,7 +81,7 @@ class Partition:
         """A partition without a past, which begins at ``positions``."""
         empty = Checkpoint(
             agent=agent.name, partition=number, lineage=lineage, slot=0, positions=dict(positions),
-            seen={}, sent=0, ticks=0, state=b"", outbox=[],
+            seen={}, sent=0, ticks=0, state=b"", outbox=[], birth=True,
         )  # fmt: skip
         return cls(agent, empty)
 
@@ -143,6 +144,7 @@ class Partition:
     def tick(self, now_ms: int) -> None:
         """Time has passed. A tick that says nothing costs no checkpoint: repeating it contradicts nothing that was said."""
         self._ticks += 1
+        self._birth = False
         if outputs := self._operator.tick(now_ms, self.revision):
             self.dirty = True
             self._say(outputs)
@@ -160,12 +162,13 @@ class Partition:
         checkpoint = Checkpoint(
             agent=self.agent.name, partition=self.number, lineage=self._lineage, slot=self._slot,
             positions=dict(self.positions), seen={topic: dict(writers) for topic, writers in self._seen.items()},
-            sent=self._sent, ticks=self._ticks, state=state, outbox=outputs,
+            sent=self._sent, ticks=self._ticks, state=state, outbox=outputs, birth=self._birth,
         )  # fmt: skip
         return Snapshot(checkpoint, outputs)
 
     def _move(self, topic: str, position: int, offset: int) -> None:
         self.positions[topic] = offset + 1
+        self._birth = False
         self._passed += offset + 1 - position
         self.dirty = True
 

@@ -5,7 +5,8 @@ never guesses; these three ways back are chosen by a person, with the agent's wo
 
 * ``to_checkpoint``: back to the newest checkpoint that lies in the topic. What was said after it may be said again.
 * ``anew``: forget the state, begin at the earliest or the latest record, under a new lineage of numbers.
-* ``skip_lost``: keep the state, accept that what Kafka has removed is lost, go on with what is left.
+* ``skip_lost``: keep the state, accept that what Kafka has removed is lost, go on with what is left, under a new lineage: the
+  numbers that a direct agent gave beyond the checkpoint would come again with other content.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from streams.commits import group_commits
 from streams.kafka import Cluster
-from streams.records import FatalError, LivetideError, RetryError
+from streams.records import FatalError, LivetideError, RetryError, sequence_header
 from streams.shell import checkpoint as ck
 from streams.shell.agent import Agent
 from streams.shell.checkpoint import Checkpoint
@@ -57,7 +58,7 @@ def anew(cluster: Cluster, agent: Agent, clock: Callable[[], int], *, latest: bo
     return asyncio.run(_repair(cluster, agent, fresh))
 
 
-def skip_lost(cluster: Cluster, agent: Agent) -> list[Repaired]:
+def skip_lost(cluster: Cluster, agent: Agent, clock: Callable[[], int]) -> list[Repaired]:
     """Move positions up to what Kafka still holds; everything else of the state stays."""
     committed = group_commits(cluster, agent.group)
 
@@ -73,7 +74,10 @@ def skip_lost(cluster: Cluster, agent: Agent) -> list[Repaired]:
         kept = ck.decode(data, f"{agent.checkpoints.name}-{partition}@{offset}")
         earliest = await desk.bounds(partition, latest=False)
         positions = {topic: max(at, earliest.get(topic, 0)) for topic, at in kept.positions.items()}
-        await desk.write(msgspec.structs.replace(kept, slot=1 - kept.slot, positions=positions))
+        await desk.say(kept)
+        lineage = max(clock(), kept.lineage + 1)
+        new = msgspec.structs.replace(kept, slot=1 - kept.slot, positions=positions, lineage=lineage, sent=0, outbox=[])
+        await desk.write(new)
         return Repaired(partition, positions, sum(positions.values()) - sum(kept.positions.values()))
 
     return asyncio.run(_repair(cluster, agent, skip))
@@ -101,6 +105,12 @@ class _Desk:
         while at < end and (record := await self._reader.first_from(*place, at)) is not None:
             found, at = (record.offset, ck.decode(record.value, f"{place[0]}-{partition}@{record.offset}")), record.offset + 1
         return found
+
+    async def say(self, checkpoint: Checkpoint) -> None:
+        """What its commit allows to be said, under its own numbers; readers skip what they have."""
+        for output in checkpoint.outbox:
+            header = sequence_header(checkpoint.writer, output.number)
+            await self._producer.send_and_wait(output.topic, output.value, output.key, checkpoint.partition, headers=[header])
 
     async def write(self, checkpoint: Checkpoint) -> None:
         topic = self.agent.checkpoints.name

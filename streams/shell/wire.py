@@ -104,6 +104,17 @@ class KafkaWire:
                 return None
         return None
 
+    async def newest(self, partition: int) -> bytes | None:
+        topic = self._agent.checkpoints.name
+        while self._live():
+            end = (await self._retried(self._reader.ends, [(topic, partition)]))[topic, partition]
+            if end == 0:
+                return None
+            # Compaction never removes the last record.
+            if (record := await self._retried(self._reader.first_from, topic, partition, end - 1)) is not None:
+                return bytes(record.value)
+        return None
+
     async def earliest(self, partition: int) -> Mapping[str, int]:
         found = await self._retried(self._reader.earliest, [(topic.name, partition) for topic in self._agent.sources])
         return {topic: at for (topic, _), at in found.items()}

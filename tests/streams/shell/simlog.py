@@ -130,6 +130,10 @@ class Worker:
         await self._point()
         return self.log.checkpoints[-1 if self.faults.newest_wins else offset]
 
+    async def newest(self, partition: int) -> bytes | None:
+        await self._point()
+        return self.log.checkpoints[-1] if self.log.checkpoints else None
+
     async def earliest(self, partition: int) -> Mapping[str, int]:
         return dict.fromkeys(self.log.inputs, 0)
 

@@ -134,6 +134,27 @@ async def test_an_agent_that_has_got_another_source_begins_it_at_the_start() -> 
     assert grown.positions() == {(SALES.name, PARTITION): 4, (SPEECH.name, PARTITION): 0}
 
 
+async def test_a_group_that_has_forgotten_its_offsets_does_not_begin_anew() -> None:
+    log = log_of()
+    engine = engine_of(OUTBOX, log)
+    await settle(engine, [engine.feed(PARTITION, log.inputs[SALES.name][:4]), engine.checkpoint([PARTITION])])
+    log.committed = {}
+    again = engine_of(OUTBOX, log)
+    with pytest.raises(FatalError, match=r"(?s)checkpoints of it lie in.*livetide agents repair tally --to-checkpoint.*--anew"):
+        await settle(again, [again.recover(PARTITION)])
+    assert log.committed == {}
+
+
+async def test_a_first_start_that_was_cut_short_before_its_commit_begins_anew() -> None:
+    log = log_of()
+    engine = engine_of(OUTBOX, log)
+    await settle(engine, [engine.recover(PARTITION)])
+    log.committed = {}
+    again = engine_of(OUTBOX, log)
+    await settle(again, [again.recover(PARTITION)])
+    assert log.committed[SALES.name] == Committed(0, "ck:1")
+
+
 async def test_nothing_is_committed_after_a_failure() -> None:
     class Broken(Echo):
         def feed(self, record: Record, revision: int) -> Sequence[Record]:

@@ -8,8 +8,10 @@ import inspect
 import textwrap
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
+import faust
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.consumer.fetcher import Fetcher
@@ -45,6 +47,7 @@ def test_the_pinned_versions_are_installed() -> None:
         (Consumer, "on_partitions_assigned"),
         (ThreadDelegateConsumer, "_getmany"),
         (ConsumerThread, "thread_loop"),
+        (faust.App, "_create_directories"),
         (GroupCoordinator, "ensure_coordinator_known"),
         (GroupCoordinator, "coordinator_dead"),
         (GroupCoordinator, "_send_req"),
@@ -105,8 +108,6 @@ def test_an_idempotent_producer_never_gives_a_batch_up() -> None:
 
 
 def test_no_setting_is_unknown_to_faust() -> None:
-    import faust
-
     app = faust.App("settings", **faust_settings(Cluster("a:1,b:2"), "7", "livetide-mood", 10.0))
     assert [str(url) for url in app.conf.broker] == ["kafka://a:1", "kafka://b:2"]
     assert app.conf.consumer_group_instance_id == "livetide-mood-7"
@@ -181,6 +182,7 @@ async def test_batches_commits_and_assignment_on_a_real_broker(cluster: Cluster,
     await until(lambda: group.app.end(first, 1, 3_000, 0) == 75)
     assert group.app.end("unknown", 1, 3_000, 0) is None
     await group.app.stop()
+    assert not list(Path.cwd().glob(f"*{first}*")), "Faust makes no folder where it was started"
 
 
 @pytest.mark.kafka

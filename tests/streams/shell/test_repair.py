@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
@@ -17,8 +18,11 @@ from streams.records import FatalError, encode
 from streams.shell import checkpoint as ck
 from streams.shell import repair
 from streams.shell.agent import Agent
-from streams.topics import SALES, TOPICS
-from tests.streams.shell.operators import Echo, sale
+from streams.shell.checkpoint import Checkpoint, Output
+from streams.shell.partition import Partition
+from streams.topics import ANSWERS, SALES, TOPICS
+from tests.streams.shell.operators import Echo, answer, sale
+from tests.streams.test_subscriber import PARTITION, read_all
 
 pytestmark = pytest.mark.kafka
 
@@ -68,7 +72,7 @@ async def test_back_to_the_newest_checkpoint(cluster: Cluster, agent: Agent) -> 
     await commit(cluster, agent, 0)
     assert (await asyncio.to_thread(lambda: named(cluster, agent)))[1] == (0, False)
     with pytest.raises(FatalError, match="use --to-checkpoint first"):
-        await asyncio.to_thread(lambda: repair.skip_lost(cluster, agent))
+        await asyncio.to_thread(lambda: repair.skip_lost(cluster, agent, lambda: 2))
     assert await asyncio.to_thread(lambda: repair.to_checkpoint(cluster, agent)) == done
     assert await asyncio.to_thread(lambda: named(cluster, agent)) == [(0, True)] * 4
 
@@ -86,6 +90,42 @@ def test_what_kafka_removed_is_skipped(cluster: Cluster, agent: Agent) -> None:
     place = Place(agent.sources[0].name, 1, 3)
     client = AdminClient(cluster.client())  # held: what is collected does not answer
     client.delete_records([place])[place].result(20)
-    done = repair.skip_lost(cluster, agent)
+    done = repair.skip_lost(cluster, agent, lambda: 2)
     assert [(one.positions[agent.sources[0].name], one.lost) for one in done] == [(0, 0), (3, 3), (0, 0), (0, 0)]
     assert named(cluster, agent)[1] == (3, True)
+
+
+async def newest(cluster: Cluster, agent: Agent, partition: int) -> Checkpoint:
+    async with repair._desk(cluster, agent) as desk:
+        found = await desk.newest(partition)
+    assert found is not None
+    return found[1]
+
+
+async def test_what_is_said_after_a_loss_is_numbered_anew_and_what_was_owed_is_said_first(
+    cluster: Cluster, agent: Agent
+) -> None:
+    owed = Output(ANSWERS.name, b"room-1", encode(answer(sale(1), 7, 0.5)), 5)
+    name = agent.sources[0].name
+
+    async def write(desk: repair._Desk, partition: int) -> repair.Repaired:
+        fresh = Partition.fresh(agent, partition, {name: 0}, 1).snapshot().checkpoint
+        await desk.write(msgspec.structs.replace(fresh, sent=5, outbox=[owed] if partition == PARTITION else [], birth=False))
+        return repair.Repaired(partition, {name: 0})
+
+    await repair._repair(cluster, agent, write)
+    await asyncio.to_thread(lambda: repair.skip_lost(cluster, agent, lambda: 1))  # a clock that stood still
+    after = await newest(cluster, agent, PARTITION)
+    assert (after.writer, after.sent, after.outbox) == (f"{agent.name}@2", 0, [])
+    said = await asyncio.to_thread(lambda: read_all(cluster, ANSWERS, f"{agent.name}@1"))
+    assert said == [(5, owed.value)]
+
+
+def test_a_group_that_was_deleted_goes_back_to_its_checkpoints(cluster: Cluster, agent: Agent) -> None:
+    from confluent_kafka.admin import AdminClient
+
+    repair.anew(cluster, agent, lambda: 1)
+    AdminClient(cluster.client()).delete_consumer_groups([agent.group])[agent.group].result(20)
+    assert group_commits(cluster, agent.group) == {}
+    repair.to_checkpoint(cluster, agent)
+    assert named(cluster, agent) == [(0, True)] * 4

@@ -76,6 +76,8 @@ async def test_checkpoints_of_many_megabytes_and_exactly_the_named_one(member: M
     offsets = [await wire.write(2, b"2:0", data) for data in (small, large, small)]
     assert offsets == [0, 1, 2]
     assert [await wire.read(2, offset) for offset in offsets] == [small, large, small]
+    assert await wire.newest(2) == small
+    assert await wire.newest(1) is None
     assert await wire.read(2, 3) is None
     assert await wire.read(1, 0) is None
 
