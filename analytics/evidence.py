@@ -4,6 +4,8 @@
 - **Distinct texts.** Copies of a long text count once in 30 s, near copies too: a promotion or a paste is one voice. A short
   text (up to six characters folded, such as 假货 or 骗子退钱) counts for each of its users, since that is how real people
   complain; should they be coordinated accounts, :meth:`Topic.note` says what it looks like.
+  Texts are compared by the pairs among their first 80 characters, with the newest 64 texts of the topic: at most 64 x 79
+  pairs a message and topic, however long a message is.
 - **Share, not count.** Complaints are compared with the messages of the same seconds. One text counts at most three times a
   second among these, so that a flood (a lottery, or one made for the purpose) does not bury a complaint.
 - **A practical null.** The surprise is -log10 of the Poisson chance of so many users at three times the normal share; a topic
@@ -13,6 +15,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cached_property
 from math import log
 from zlib import crc32
 
@@ -33,10 +37,12 @@ PRACTICAL = 3.0
 PRIOR_MESSAGES = 3_000.0
 SHORT = 6
 SAME = 0.75
+COMPARED = 80  # characters of a text that are looked at
 COPIES_A_SECOND = 3
 MOST_HITS = 256
 MOST_SEEN = 4_096
 MOST_GROUPS = 64
+MOST_NAMED = 256  # people of one text who are told apart
 MOST_EXAMPLES = 5
 
 
@@ -81,21 +87,23 @@ class Traffic(msgspec.Struct, array_like=True):
     normal: float = 0.0  # messages in the memory of the normal
     bins: dict[int, int] = {}
     copies: dict[int, dict[int, int]] = {}  # second → text → how often
+    late: int = 0  # messages that came too late to count
 
     @property
     def now(self) -> int:
         return self.clock.now
 
-    def accept(self, ts: int) -> bool:
+    def accept(self, ts: int, voice: str | None = None) -> bool:
         """Move the clock; False for a message that is a stray, or too old to matter."""
         moves = self.clock.moves
-        if not self.clock.accept(ts):
+        if not self.clock.accept(ts, voice):
             return False
         if self.clock.moves > moves:
-            self.rolled = ts // SECOND - LAG_S
+            self.rolled = self.now // SECOND - LAG_S
             self.bins.clear()
             self.copies.clear()
-        return ts > self.now - MEMORY_MS
+        self.late += (late := ts <= self.now - MEMORY_MS)
+        return not late
 
     def add(self, message: UnderstoodChat) -> None:
         second = message.event_ts // SECOND
@@ -133,13 +141,35 @@ class Hit(msgspec.Struct, array_like=True):
     words: list[str]
 
 
-class Group(msgspec.Struct, array_like=True):
-    """Messages of one text, or of nearly one: the folded text, first and last, how many, of whom."""
+class Group(msgspec.Struct, array_like=True, dict=True):
+    """Messages of one text, or of nearly one, within the memory: who sent it when last, and how many came in which second."""
 
     text: str
-    last: int
-    messages: int
-    users: dict[int, None]
+    last: int = 0
+    users: dict[int, int] = {}  # user → second
+    seconds: dict[int, int] = {}
+
+    @cached_property
+    def pairs(self) -> set[str]:
+        """Kept beside the state, and made anew after a restart."""
+        return pairs(self.text)
+
+    @property
+    def messages(self) -> int:
+        return sum(self.seconds.values())
+
+    def add(self, ts: int, user: int) -> None:
+        second = ts // SECOND
+        self.last = max(self.last, ts)
+        self.seconds[second] = self.seconds.get(second, 0) + 1
+        if user in self.users or len(self.users) < 2 * MOST_NAMED:
+            self.users[user] = max(self.users.get(user, 0), second)
+
+    def trim(self, oldest: int) -> None:
+        """Forget the seconds before ``oldest``."""
+        self.seconds = {second: count for second, count in self.seconds.items() if second >= oldest}
+        users = [(user, second) for user, second in self.users.items() if second >= oldest]
+        self.users = dict(users[-MOST_NAMED:])
 
 
 class Topic(msgspec.Struct, array_like=True):
@@ -150,6 +180,7 @@ class Topic(msgspec.Struct, array_like=True):
     hits: list[Hit] = []
     seen: dict[int, int] = {}  # user → when last counted
     groups: list[Group] = []
+    said: int = 0  # messages on the topic since the beginning, whether they counted or not
 
     def add(self, message: UnderstoodChat, weight: float, words: list[str]) -> bool:
         """Take one complaint; whether it counts."""
@@ -164,25 +195,33 @@ class Topic(msgspec.Struct, array_like=True):
 
     def _group(self, message: UnderstoodChat, user: int) -> bool:
         """Put a message to the messages of its text; whether this text may count (again)."""
-        text = message.folded
-        long = len(text) > SHORT
-        shape = pairs(text)
-        for group in reversed(self.groups):
-            if group.text == text or (long and len(group.text) > SHORT and _alike(shape, pairs(group.text))):
-                group.last = max(group.last, message.event_ts)
-                group.messages += 1
-                group.users[user] = None
-                return not long
-        self.groups.append(Group(text, message.event_ts, 1, {user: None}))
-        if len(self.groups) > 2 * MOST_GROUPS:
-            del self.groups[:MOST_GROUPS]
-        return True
+        new = Group(message.folded[:COMPARED])
+        same = next((group for group in self.rivals(new) if group.text == new.text or _alike(group.pairs, new.pairs)), None)
+        if same is None:
+            self.groups.append(new)
+            if len(self.groups) > 2 * MOST_GROUPS:
+                del self.groups[:MOST_GROUPS]
+        self.said += 1
+        (same or new).add(message.event_ts, user)
+        return same is None or len(new.text) <= SHORT
+
+    def rivals(self, new: Group) -> Iterator[Group]:
+        """The texts that a new one has to be compared with, newest first: those that may be the same by their length."""
+        most, least = len(new.pairs) / SAME, len(new.pairs) * SAME
+        for group in self.groups[: -MOST_GROUPS - 1 : -1]:
+            if len(new.text) <= SHORT or len(group.text) <= SHORT:
+                if group.text == new.text:
+                    yield group
+            elif least <= len(group.pairs) <= most:
+                yield group
 
     def trim(self, now: int) -> None:
         """Forget what is older than the memory."""
         oldest = now - MEMORY_MS
         self.hits = [hit for hit in self.hits if hit.ts > oldest][-MOST_HITS:]
         self.groups = [group for group in self.groups if group.last > oldest][-MOST_GROUPS:]
+        for group in self.groups:
+            group.trim(oldest // SECOND)
         if len(self.seen) > 2 * len(self.hits) + 32:
             self.seen = dict([(user, ts) for user, ts in self.seen.items() if ts > oldest][-MOST_SEEN:])
 
@@ -212,11 +251,15 @@ class Topic(msgspec.Struct, array_like=True):
 
     def users(self, now: int) -> int:
         """How many people complained within the memory."""
-        return int(sum(hit.weight for hit in self.hits if hit.ts > now - MEMORY_MS))
+        return int(sum(hit.weight for hit in self.hits if now - MEMORY_MS < hit.ts <= now))
 
     def texts(self) -> int:
         """How many different texts the complaints had, near copies taken as one."""
         return len(self.groups)
+
+    def messages(self) -> int:
+        """How many messages complained within the memory, repeats too."""
+        return sum(group.messages for group in self.groups)
 
     def examples(self) -> list[str]:
         """The newest complaints, each text once."""
@@ -231,8 +274,8 @@ class Topic(msgspec.Struct, array_like=True):
         return sorted(counts, key=lambda word: (-counts[word], word))[:10]
 
     def note(self) -> str:
-        """What speaks for coordinated accounts, in a sentence; empty when nothing does."""
-        messages = sum(group.messages for group in self.groups)
+        """What speaks for coordinated accounts within the memory, in a sentence; empty when nothing does."""
+        messages = self.messages()
         people = len({user for group in self.groups for user in group.users})
         if not messages:
             return ""

@@ -11,7 +11,7 @@ by event time; a room that has fallen silent is closed by a tick, with what is k
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -22,7 +22,7 @@ from analytics.signals import prominence
 from analytics.state import dump_state, load_state
 from streams.records import ComprehendedEnvelope, Highlight, Product, Record, Sale
 
-VERSION = 1
+VERSION = 2
 SECOND = 1_000
 HOUR = 3_600 * SECOND
 PROVISIONAL_S, FINAL_S = 25, 90
@@ -31,7 +31,6 @@ FLOOR, PROMINENT = 2.0, 1.8
 ALONE_FLOOR, ALONE_PROMINENT = 3.0, 2.5  # where there are no sales to bear a moment out
 FEWEST_PEOPLE, FEWEST_TEXTS, FEWEST_ORDERS = 5, 4, 3
 BEFORE_S, AFTER_S = 18, 12
-GAP_S = 300
 MOST_NAMES, MOST_SHOWN = 500, 100
 Status = Literal["provisional", "final", "withdrawn"]
 
@@ -53,6 +52,7 @@ class _Room(msgspec.Struct, array_like=True):
     orders: dict[str, int] = {}  # order → the second it counted in
     names: dict[str, str] = {}
     shown: list[tuple[int, str]] = []
+    late: int = 0
 
 
 class HighlightOperator:
@@ -75,24 +75,26 @@ class HighlightOperator:
             self._show(self._room(record), record)
             return ()
         if isinstance(record, ComprehendedEnvelope):
-            times = [message.event_ts for message in record.messages]
+            times = [(message.event_ts, message.user) for message in record.messages]
         elif isinstance(record, Sale) and record.type in ("order", "pay"):
-            times = [record.event_ts]
+            times = [(record.event_ts, record.user or record.order or record.id)]
         else:
             return ()
         room = self._room(record)
         told: list[Record] = []
-        for index, ts in enumerate(times):
+        for index, (ts, voice) in enumerate(times):
             if room.clock is None:
                 room.clock = RoomClock(ts)
-            before, moves = room.clock.now, room.clock.moves
-            if not room.clock.accept(ts):
+            moves = room.clock.moves
+            if not room.clock.accept(ts, voice):
                 continue
-            if room.signals and (room.clock.moves > moves and (ts < before or ts - before > GAP_S * SECOND)):
+            if room.signals and room.clock.moves > moves:
                 told += self._close(record.room, room, record.ingest_ts, revision)
                 room.signals = None
             if room.signals is None:
-                room.signals, room.judged = new_signals(ts // SECOND), ts // SECOND - 1
+                start = room.clock.now // SECOND
+                room.signals, room.judged = new_signals(start), start - 1
+            room.signals.newest = max(room.signals.newest, min(ts, room.clock.now) // SECOND)
             self._count(room, room.signals, record, index, ts // SECOND)
         return told + self._advance(record.room, room, record.ingest_ts, revision)
 
@@ -111,11 +113,14 @@ class HighlightOperator:
 
     def _count(self, room: _Room, signals: Signals, record: Record, index: int, second: int) -> None:
         """Put one message or order into its second, unless that one is closed."""
-        signals.newest = max(signals.newest, second)
         if isinstance(record, ComprehendedEnvelope):
-            if second >= signals.chat.track.next:
+            if second < signals.chat.track.next:
+                room.late += 1
+            else:
                 signals.bin(second).add(record.messages[index])
-        elif isinstance(record, Sale) and second >= signals.orders.track.next:
+        elif second < signals.orders.track.next:
+            room.late += 1
+        elif isinstance(record, Sale):
             order = record.order or record.id
             if order in room.orders:
                 return  # placed before, paid now: one order
@@ -271,6 +276,11 @@ class HighlightOperator:
             if silent >= self._forget_ms:
                 del self._rooms[name]
         return told
+
+    def gauges(self) -> Mapping[str, float]:
+        """What did not count in the rooms that are held: records of an absurd time, and of a second that was closed."""
+        rooms = self._rooms.values()
+        return {"refused": sum(r.clock.refused for r in rooms if r.clock), "late": sum(r.late for r in rooms)}
 
     def dump(self) -> bytes:
         return dump_state("highlights", VERSION, self._rooms)

@@ -10,7 +10,7 @@ sees rises of a minute or more 15-20 s ahead in a quiet room, and no step: let i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import exp, log, sqrt
 from zlib import crc32
 
@@ -22,7 +22,7 @@ from analytics.state import dump_state, load_state
 from analytics.windows import HOUR, Fired, Hopping, Windows, tumbling
 from streams.records import ComprehendedEnvelope, Mood, Record, UnderstoodChat
 
-VERSION = 1
+VERSION = 2
 SECOND = 1_000
 SPAN_MS = 10 * SECOND
 HORIZON_S = 18
@@ -117,7 +117,6 @@ class _Room(msgspec.Struct, array_like=True):
     clock: RoomClock
     recent: list[tuple[int, int]]  # (end of second, excitement in it) over the span
     normals: list[_Normal]  # one a second that may still be told or corrected
-    strays: int = 0
 
 
 class MoodOperator:
@@ -151,22 +150,22 @@ class MoodOperator:
             room = self._rooms[record.room] = _Room(record.ingest_ts, clock, [], [])
         room.arrived = max(room.arrived, record.ingest_ts)
         for chat in record.messages:
-            if self._in_time(record.room, room, chat.event_ts):
-                seen = _Seen(chat, record.ingest_ts, room.strays + self._spans.late(record.room))
-                if self._spans.add(record.room, chat.event_ts, seen, revision, record.ingest_ts):
-                    self._seconds.add(record.room, chat.event_ts, seen, revision, record.ingest_ts)
+            if self._in_time(record.room, room, chat):
+                seen = _Seen(chat, record.ingest_ts, room.clock.refused + self._spans.late(record.room))
+                now = room.clock.now
+                if self._spans.add(record.room, chat.event_ts, seen, revision, record.ingest_ts, now=now):
+                    self._seconds.add(record.room, chat.event_ts, seen, revision, record.ingest_ts, now=now)
         for second in self._seconds.advance(record.room, revision):
             if second.first and second.result is not None:
                 self._learn(room, second.end, second.result)
         return self._moods(self._spans.advance(record.room, revision))
 
-    def _in_time(self, name: str, room: _Room, ts: int) -> bool:
+    def _in_time(self, name: str, room: _Room, chat: UnderstoodChat) -> bool:
         """Whether a message's time can be true. When the room's clock was moved back, its windows begin anew."""
         before, moves = room.clock.now, room.clock.moves
-        if not room.clock.accept(ts):
-            room.strays += 1
+        if not room.clock.accept(chat.event_ts, chat.user):
             return False
-        if room.clock.moves > moves and ts < before:
+        if room.clock.moves > moves and room.clock.now < before:
             self._spans.forget(name)
             self._seconds.forget(name)
             room.recent, room.normals = [], []
@@ -215,6 +214,11 @@ class MoodOperator:
             forecast=round(normal.forecast(), 4) if normal.seconds else 0.0,
             late=tally.late,
         )
+
+    def gauges(self) -> Mapping[str, float]:
+        """What did not count in the rooms that are held: messages of an absurd time, and of one too long ago."""
+        refused = sum(room.clock.refused for room in self._rooms.values())
+        return {"refused": refused, "late": sum(self._spans.late(name) for name in self._rooms)}
 
     def dump(self) -> bytes:
         return dump_state("mood", VERSION, (self._spans.dump(), self._seconds.dump(), self._rooms))

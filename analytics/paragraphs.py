@@ -8,18 +8,18 @@ shown or pinned. It is complete when intro, feature, price and call were all the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
-from analytics.clock import RoomClock
+from analytics.clock import FAR_MS, RoomClock
 from analytics.labels import Sheet, spoken_labels
 from analytics.stages import CLOSE, CTA, IDLE, INTRO, NEAR_MS, PRICE, STAGES, Cues, Lattice, Sentence, certainty, load_cues
 from analytics.state import dump_state, load_state
 from streams.records import InvalidError, Paragraph, Product, Record, Sale, Speech, yuan
 
-VERSION = 1
+VERSION = 2
 SECOND = 1_000
 HOUR = 3_600 * SECOND
 LAG = 3
@@ -101,7 +101,7 @@ class ParagraphOperator:
         room.ingest_ts = record.ingest_ts
         changed: _Changes = {}
         before, moves = room.clock.now, room.clock.moves
-        if room.clock.accept(record.end_ts if isinstance(record, Speech) else record.event_ts):
+        if self._in_time(room.clock, record):
             if room.clock.moves > moves and room.clock.now < before:
                 self._end_all(room, changed)
                 room.shown_at, room.heard, room.orders = 0, 0, {}
@@ -118,6 +118,12 @@ class ParagraphOperator:
             self._end(room, changed)
         self._confirm(room, room.clock.now - SALES_BOUND_MS, changed)
         return self._tell(record.room, room, changed, revision)
+
+    def _in_time(self, clock: RoomClock, record: Speech | Product | Sale) -> bool:
+        """Whether a record's time can be true. Speech and products come from the room's own devices, sales from many."""
+        if isinstance(record, Sale):
+            return clock.accept(record.event_ts, record.user or record.order or record.id)
+        return clock.accept(record.end_ts if isinstance(record, Speech) else record.event_ts, jump_ms=FAR_MS)
 
     # ── What comes in ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -303,6 +309,10 @@ class ParagraphOperator:
             if silent >= self._forget_ms:
                 del self._rooms[name]
         return told
+
+    def gauges(self) -> Mapping[str, float]:
+        """What did not count in the rooms that are held: records of an absurd time."""
+        return {"refused": sum(room.clock.refused for room in self._rooms.values())}
 
     def dump(self) -> bytes:
         return dump_state("paragraphs", VERSION, self._rooms)

@@ -81,21 +81,23 @@ class Windows(Generic[S, V, R]):
     def _new(self) -> Panes | Sessions:
         return Sessions(self.shape, self.fold) if isinstance(self.shape, Session) else Panes(self.shape, self.fold)
 
-    def add(self, key: str, ts: int, value: V, revision: int, arrived: int) -> bool:
+    def add(self, key: str, ts: int, value: V, revision: int, arrived: int, *, now: int | None = None) -> bool:
         """Take one value of event time ``ts``, out of the record ``revision`` that was ingested at ``arrived``.
 
-        False when it is late, which is counted. Call :meth:`advance` after the last value of a record.
+        ``now``: what the key's time is believed to be, when the value alone may not decide that; the watermark follows no
+        value beyond it. False when it is late, which is counted. Call :meth:`advance` after the last value of a record.
         """
+        newest = ts if now is None else min(ts, now)
         clock, store = self._keys.get(key) or (None, None)
         if clock is None or store is None:
-            clock, store = self._keys[key] = _Clock(ts, arrived), self._new()
+            clock, store = self._keys[key] = _Clock(newest, arrived), self._new()
         if revision <= clock.told:
             raise ValueError(f"revision {revision} of {key!r} was told already ({clock.told}): add all values, then advance")
         clock.arrived = max(clock.arrived, arrived)
         if ts < clock.newest - self.bound_ms - self.allowed_ms:
             clock.late += 1
             return False
-        clock.newest = max(clock.newest, ts)
+        clock.newest = max(clock.newest, newest)
         store.add(ts, value, revision)
         return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from math import log10
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import poisson
 
 from analytics.clock import RoomClock
-from analytics.evidence import COPIES_A_SECOND, Topic, Traffic, surprise
+from analytics.evidence import COMPARED, COPIES_A_SECOND, MOST_GROUPS, MOST_NAMED, SECOND, Group, Topic, Traffic, surprise
 from tests.analytics.talk import START, chat
 
 
@@ -74,6 +75,51 @@ def test_one_wrong_clock_moves_nothing_and_three_in_a_row_move_it() -> None:
 
 def test_late_messages_within_the_memory_count() -> None:
     traffic = Traffic(RoomClock(START))
-    assert traffic.accept(START + 20_000)
+    assert traffic.accept(START + 9_000)
+    assert traffic.accept(START + 18_000)
     assert traffic.accept(START)
-    assert not traffic.accept(START - 10_001)
+    assert not traffic.accept(START - 12_000)
+    assert traffic.late == 1
+
+
+def test_the_work_of_one_message_has_a_bound() -> None:
+    """At most 64 texts are compared, by at most 79 pairs each, whatever has come before and however long it was."""
+    rng, topic = random.Random(1), Topic(0.002)
+    letters = [chr(0x4E00 + index) for index in range(3_000)]
+    texts = ["".join(rng.choices(letters, k=2_000)) for _ in range(130)]
+    for index, text in enumerate(texts):
+        topic.add(chat(START + index, f"u{index}", text), 1.0, [])
+        rivals = list(topic.rivals(Group(text[:COMPARED])))
+        assert len(rivals) <= MOST_GROUPS
+        assert all(len(rival.pairs) < COMPARED and len(rival.text) <= COMPARED for rival in rivals)
+    assert len(rivals) == MOST_GROUPS  # they are all of one length: nothing is ruled out before
+    assert rivals[0].pairs is rivals[0].pairs  # made once
+
+
+def test_texts_that_differ_far_behind_are_copies() -> None:
+    start = "".join(chr(0x4E00 + index) for index in range(COMPARED))
+    assert counted([("a", start + "一二三"), ("b", start + "四五六" * 600)]) == [True, False]
+
+
+def test_people_of_a_text_are_those_of_the_memory() -> None:
+    topic = Topic(0.002)
+    for second in range(2_000):
+        for index in range(3):
+            topic.add(chat(START + second * SECOND + index, f"u{second}-{index}", "假货"), 1.0, [])
+        topic.trim(START + second * SECOND)
+    (group,) = topic.groups
+    assert 3 * 29 <= len(group.users) == group.messages == topic.messages() <= 3 * 31
+    assert topic.said == 6_000
+    for index in range(4 * MOST_NAMED):
+        topic.add(chat(START + 2_000 * SECOND, f"v{index}", "假货"), 1.0, [])
+    assert len(group.users) <= 2 * MOST_NAMED
+
+
+def test_a_note_speaks_of_the_memory() -> None:
+    topic = Topic(0.002)
+    for index in range(40):
+        topic.add(chat(START + index, f"old{index}", "假货"), 1.0, [])
+    for index in range(6):
+        topic.add(chat(START + 40 * SECOND + index, f"new{index}", "假货"), 1.0, [])
+    topic.trim(START + 41 * SECOND)
+    assert "6 个账号共 6 条，其中 6 条（6 个账号）" in topic.note()

@@ -184,3 +184,16 @@ def test_a_simulated_room_gives_its_planted_moments_and_no_other(seed: int) -> N
     for moment, final in zip(planted, finals, strict=True):
         assert abs(final.event_ts - moment.peak_ts) <= 10 * SECOND
         assert final.sku == moment.sku
+
+
+def test_a_message_minutes_ahead_closes_no_second() -> None:
+    records = merged([*murmur(420), *cheer(240)], [*trickle(420), *orders(240)])
+    wrong = merged([chat(START + 200 * SECOND, "wrong", "穿越了")], [])[0]
+    assert isinstance(wrong, ComprehendedEnvelope)
+    ahead = [msgspec.structs.replace(wrong.messages[0], event_ts=START + 490 * SECOND)]
+    at = next(index for index, record in enumerate(records) if record.ingest_ts > wrong.ingest_ts)
+    plain = [(h.id, h.status) for h in told(records)]
+    operator = HighlightOperator()
+    found = told([*records[:at], msgspec.structs.replace(wrong, messages=ahead), *records[at:]], operator)
+    assert [(h.id, h.status) for h in found] == plain
+    assert operator.gauges() == {"refused": 0, "late": 0}

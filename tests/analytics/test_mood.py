@@ -170,3 +170,24 @@ def test_the_forecast_leads_a_slow_rise_and_stays_low_in_a_quiet_room() -> None:
 )
 def test_excitement(text: str, sentiment: Sentiment, least: float, most: float) -> None:
     assert least <= excitement(chat(START, "u", text, sentiment=sentiment)) <= most
+
+
+def test_a_message_minutes_ahead_makes_no_other_late() -> None:
+    plain = talk(60, 5)
+    wrong = (START + 20 * SECOND, chat(START + 220 * SECOND, "wrong", "好看!"))
+    operator = MoodOperator()
+    told = moods(play(operator, steps_of([*plain, wrong], ("a",))))
+    assert len(told) > 50
+    assert {mood.late for mood in told.values()} == {0}
+    assert set(told) == set(moods(play(MoodOperator(), steps_of(plain, ("a",)))))
+    assert operator.gauges() == {"refused": 0, "late": 0}
+
+
+def test_what_is_refused_or_late_is_counted() -> None:
+    odd = [
+        (START + 40 * SECOND, chat(START + 86_400_000, "wrong", "好看!")),
+        (START + 41 * SECOND, chat(START, "late", "好看!")),
+    ]
+    operator = MoodOperator()
+    play(operator, steps_of([*talk(60, 5), *odd], ("a",)))
+    assert operator.gauges() == {"refused": 1, "late": 1}

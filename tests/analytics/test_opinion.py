@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from analytics.opinion import NEGATIVE, RULES, OpinionOperator, clarifications
+from analytics.opinion import MOST_PEOPLE, NEGATIVE, RULES, OpinionOperator, clarifications
 from streams.records import Alert, HostCommand, Record, Sentiment, UnderstoodChat
 from tests.analytics.contract import Step, check_hash_seeds, check_operator, play
 from tests.analytics.rooms import chat_only, recorded, recordings, simulated
@@ -20,6 +20,8 @@ LONG = (
     "包装都不对{}", "又一个卖{}的", "这不就是{}吗真行", "标签都是歪的{}", "说好的正品结果{}", "味道不对是{}", "拆开就知道{}",
     "气死了{}", "一眼{}",
 )  # fmt: skip
+
+SHORT_WORDS = ("假货", "骗子", "退钱", "都是假货")
 
 
 def quiet(seconds: int, rate: int = 20, seed: int = 1, share: float = 0.002) -> list[UnderstoodChat]:
@@ -107,7 +109,7 @@ def test_a_rise_of_short_equal_words_is_told_with_a_note() -> None:
 
 
 def test_short_words_in_a_few_wordings_are_a_crisis() -> None:
-    told = alerts(judged([*quiet(150), *complaints(120, 12, 300, ["假货", "骗子", "退钱", "都是假货"])]))
+    told = alerts(judged([*quiet(150), *complaints(120, 12, 300, SHORT_WORDS)]))
     assert [alert.level for alert in told] == [1, 2]
 
 
@@ -217,6 +219,39 @@ def test_a_message_in_the_far_future_does_not_blind_the_detector() -> None:
     messages = [(m.event_ts, m) for m in [*quiet(150), *complaints(120, 16, 300)]]
     told = [record for outputs in play(OpinionOperator(), list(pack(messages + wrong))) for record in outputs]
     assert {alert.level for alert in alerts(told)} == {1, 2}
+
+
+def test_one_message_minutes_ahead_does_not_blind_the_detector() -> None:
+    messages = [(m.event_ts, m) for m in [*quiet(150), *complaints(120, 120, 200)]]
+    wrong = [(START + 100 * SECOND, chat(START + (100 + 290) * SECOND, "wrong", "穿越了"))]
+    operator = OpinionOperator()
+    told = [record for outputs in play(operator, list(pack(messages + wrong))) for record in outputs]
+    assert alerts(told)[:2] == alerts(r for o in play(OpinionOperator(), list(pack(messages))) for r in o)[:2]
+    assert operator.gauges() == {"refused": 0, "late": 0}
+
+
+def test_what_is_refused_or_late_is_counted() -> None:
+    operator = OpinionOperator()
+    odd = [
+        (START + 50 * SECOND, chat(START + 86_400_000, "wrong", "穿越了")),
+        (START + 51 * SECOND, chat(START + 10 * SECOND, "late", "假货")),
+    ]
+    play(operator, list(pack([(m.event_ts, m) for m in quiet(60)] + odd)))
+    assert operator.gauges() == {"refused": 1, "late": 1}
+
+
+def test_all_people_of_a_large_crisis_are_counted() -> None:
+    told = alerts(judged([*quiet(150, share=0), *complaints(60, 3_000, 20, SHORT_WORDS), *quiet(260, share=0)]))
+    assert told[-1].state == "resolved"
+    assert told[-1].users == 3_000
+    assert told[-1].messages == 3_000
+    assert "为止" not in told[-1].note
+
+
+def test_beyond_the_ceiling_the_note_says_that_there_are_more() -> None:
+    told = alerts(judged([*quiet(60, share=0), *complaints(55, MOST_PEOPLE + 500, 5, SHORT_WORDS), *quiet(260, share=0)]))
+    assert told[-1].users == MOST_PEOPLE
+    assert f"人数计到 {MOST_PEOPLE} 为止，实际更多" in told[-1].note
 
 
 def test_an_unknown_topic_is_judged_as_a_cause() -> None:
