@@ -24,6 +24,7 @@ class _State(msgspec.Struct, array_like=True):
     shortened: int
     hashes: bytes
     times: list[tuple[int, int]]
+    lost: int = -1
 
 
 class Deduplicator:
@@ -31,7 +32,8 @@ class Deduplicator:
 
     A key that comes again within the horizon is a repeat; one that comes after it is new again (its repeats are counted from
     there: a repeat does not extend the horizon). Should more than ``limit`` keys come within the horizon, the promise shrinks
-    to the newest ``limit`` of them, and ``shortened`` counts those that were forgotten too early.
+    to the newest ``limit`` of them, ``shortened`` counts those that were forgotten too early, and :attr:`kept_ms` says how long
+    the horizon really is.
 
     Keys are held as 64-bit hashes. Two different keys are taken for one with a chance of ``limit / 2**64`` a key: with 100,000
     keys once in 10**14, which a year at 3,000,000 messages a second does not reach.
@@ -45,6 +47,7 @@ class Deduplicator:
         self.horizon_ms = horizon_ms
         self.limit = limit
         self.shortened = 0
+        self._lost = -1  # when the newest key came that was forgotten too early
         self._now = 0
         self._seen: set[int] = set()
         self._order = array("Q")  # hashes, oldest first, from _head on: as one block a dump is a copy of memory
@@ -53,6 +56,11 @@ class Deduplicator:
 
     def __len__(self) -> int:
         return len(self._seen)
+
+    @property
+    def kept_ms(self) -> int:
+        """For how long back every key is remembered: ``horizon_ms``, or less when more than ``limit`` keys came within it."""
+        return self.horizon_ms if self._lost < 0 else min(self.horizon_ms, self._now - self._lost)
 
     def first(self, key: str, ts: int) -> bool:
         """Whether ``key`` has not been seen within the horizon that ends at ``ts`` (ingest time, epoch ms)."""
@@ -64,6 +72,7 @@ class Deduplicator:
             return False
         if len(self._seen) >= self.limit:
             self.shortened += 1
+            self._lost = self._times[0][0]
             self._forget(1)
         self._seen.add(digest)
         self._order.append(digest)
@@ -92,12 +101,12 @@ class Deduplicator:
     def dump(self) -> bytes:
         """The state as bytes: about eight a remembered key."""
         hashes = self._order[self._head :].tobytes()
-        return dump_state("dedupe", VERSION, _State(self._now, self.shortened, hashes, list(self._times)))
+        return dump_state("dedupe", VERSION, _State(self._now, self.shortened, hashes, list(self._times), self._lost))
 
     def load(self, data: bytes) -> None:
         """Become what :meth:`dump` wrote. Raises ``FatalError`` for anything else."""
         state = load_state(data, "dedupe", VERSION, _State)
-        self._now, self.shortened = state.now, state.shortened
+        self._now, self.shortened, self._lost = state.now, state.shortened, state.lost
         self._order = array("Q", state.hashes)
         self._head = 0
         self._seen = set(self._order)

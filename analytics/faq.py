@@ -26,6 +26,7 @@ _BARE_FACT = 0.06  # a written answer goes before an attribute of the same topic
 _UNCHECKED = 0.1  # an answer whose price does not hold goes behind one whose price does
 _COVERED = 0.75  # share of what a question is about that an entry must cover to be certain
 _REMEMBERED = 256
+_READ, _LEAST_READ = 2_400, 16  # characters that are encoded of all entries of a sheet, and of one: building takes bounded time
 _STEPS = 2048  # a row is rounded to that many steps: products of rows are whole numbers, exact in float32 in any order
 _NAMING, _NAME_CUT = ("品类", "品牌", "类目"), 40
 _LINK_NUMBER = re.compile("[0-9一二三四五六七八九十]+号")
@@ -93,7 +94,8 @@ class SheetIndex:
     def __init__(self, product: Product, encoder: Encoder) -> None:
         self.entries = entries_of(product)
         self._folded = [fold(entry.question[:QUESTION_CUT]) for entry in self.entries]
-        rows = encoder.encode(self._folded) if self.entries else np.zeros((0, DIMENSIONS), np.float32)
+        cut = max(_LEAST_READ, _READ // max(1, len(self.entries)))
+        rows = encoder.encode([own[:cut] for own in self._folded]) if self.entries else np.zeros((0, DIMENSIONS), np.float32)
         self._rows: Rows = np.rint(rows * _STEPS)
         grams = [_grams(folded) for folded in self._folded]
         self._sizes = np.array([len(own) for own in grams], np.float64)

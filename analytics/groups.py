@@ -13,18 +13,18 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from analytics.clock import RoomClock
 from analytics.encoders import Directions, Encoder, load_encoder
 from analytics.intent import UNKNOWN, is_question
 from analytics.sheet import load_topics
 from analytics.state import dump_state, load_state
 from streams.records import ComprehendedEnvelope, IntentGroup, Record, UnderstoodChat
 
-VERSION = 1
+VERSION = 2
 WINDOW_MS, EVERY_MS, RECENT_MS = 60_000, 2_000, 20_000
 TOLD_FROM = 2
 LOOK_MS = 1_000  # how often a room is looked through
 IDLE_MS = 3_000  # silence after which a room's time runs on by the reader's clock
-CLOCK_RESET_MS = 600_000
 SAME_WORDING, SAME_MEANING = 0.8, 0.66
 GROUPS, WORDINGS, QUESTIONS, ROOMS = 200, 24, 2_000, 1_000
 _EXAMPLES, _TITLE_CUT = 3, 60
@@ -54,7 +54,7 @@ class _Group(msgspec.Struct, array_like=True):
 
 
 class _RoomState(msgspec.Struct, array_like=True):
-    now: int = 0
+    clock: RoomClock
     ahead_ms: int = 0
     looked: int = 0
     asked: list[_Asked] = []
@@ -70,7 +70,7 @@ class _Room:
 
     def __init__(self, name: str, encoder: Encoder, state: _RoomState) -> None:
         self.name, self._encoder = name, encoder
-        self.now, self.ahead_ms, self.looked = state.now, state.ahead_ms, state.looked
+        self.clock, self.ahead_ms, self.looked = state.clock, state.ahead_ms, state.looked
         self.asked = deque(state.asked)
         self.groups = {group.id: group for group in state.groups}
         self._of_wording = {folded: group.id for group in state.groups for folded in group.wordings}
@@ -80,7 +80,11 @@ class _Room:
             self._near.add(folded, encoder.encode([folded])[0])
 
     def dump(self) -> _RoomState:
-        return _RoomState(self.now, self.ahead_ms, self.looked, list(self.asked), list(self.groups.values()))
+        return _RoomState(self.clock, self.ahead_ms, self.looked, list(self.asked), list(self.groups.values()))
+
+    @property
+    def now(self) -> int:
+        return self.clock.now
 
     def add(self, envelope: ComprehendedEnvelope, chat: UnderstoodChat, revision: int) -> None:
         """Take one question in, unless it is older than the window."""
@@ -180,22 +184,23 @@ class Groups:
         """What has changed in the room with the questions of one envelope, and with its time."""
         if not isinstance(record, ComprehendedEnvelope):
             return ()
-        asked = [chat for chat in record.messages if is_question(chat)]
         room = self._rooms.pop(record.room, None)
         if room is None:
-            if not asked:
+            if not any(map(is_question, record.messages)):
                 return ()
-            room = _Room(record.room, self._encoder, _RoomState())
+            room = _Room(record.room, self._encoder, _RoomState(RoomClock(record.messages[0].event_ts)))
         self._rooms[record.room] = room
         told: list[Record] = []
-        if record.event_ts < room.now - CLOCK_RESET_MS:  # a recording begins anew
-            told += room.tell(room.now + WINDOW_MS, revision)
-            room.now = room.looked = 0
-        room.now = max(room.now, record.event_ts)
+        for chat in record.messages:
+            before = room.now
+            timely = room.clock.accept(chat.event_ts, chat.user)
+            if room.now < before:  # a recording begins anew
+                told += room.tell(before + WINDOW_MS, revision)
+                room.looked = 0
+            if timely and is_question(chat):
+                room.add(record, chat, revision)
         room.ahead_ms = record.ingest_ts - room.now
-        for chat in asked:
-            room.add(record, chat, revision)
-        if room.now >= room.looked + LOOK_MS:
+        if not told and room.now >= room.looked + LOOK_MS:  # what has ended with this record is not told again with it
             room.looked = room.now
             told += room.tell(room.now, revision)
         if len(self._rooms) > self._limit:

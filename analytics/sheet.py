@@ -19,7 +19,7 @@ _NUMERALS = "[零一二两三四五六七八九十百千万]"
 _AMOUNT = re.compile(r"[¥￥]\s*+([0-9]++(?:\.[0-9]{1,2})?)|(?<![0-9])([0-9]++(?:\.[0-9]{1,2})?)\s*+(?:元|块)")
 _SPELLED = re.compile(f"(?<!{_NUMERALS}){_NUMERALS}++(?:点[零一二三四五六七八九]++)?(?:元|块)")
 _PLACEHOLDER = "{price}"
-QUESTION_CUT, ANSWER_CUT = 48, 160  # characters that are read for what an entry is about
+QUESTION_CUT, ANSWER_CUT = 32, 120  # characters that are read for what an entry is about
 SHEET_BYTES, SHEET_ENTRIES = 700_000, 200
 
 

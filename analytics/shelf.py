@@ -18,7 +18,7 @@ from streams.records import InvalidError, Product, encode
 SHEETS_BYTES = 6_300_000
 ROOM_SHEETS, ROOM_BYTES = 200, 2_000_000
 INDEXED_ENTRIES = 4_000
-OPEN_ENTRIES = 200  # entries that are asked where no product is meant
+OPEN_SHEETS, OPEN_ENTRIES = 4, 100  # that are asked where no product is meant
 DISORDER_MS = 600_000
 NAME_BYTES = 512  # of a room or a sku; the border lets through 64 and 128 characters
 _SHEET_COST = 24  # bytes around a sheet in a checkpoint
@@ -191,12 +191,12 @@ class RoomFaq:
     def _newest(self) -> list[str]:
         """The sheets used last, as many as may be asked at once; the one used last is the last."""
         chosen: list[str] = []
-        room_left = OPEN_ENTRIES
+        left = OPEN_ENTRIES
         for sku in reversed(self._skus):
             product = self.product(sku)
             assert product is not None
-            room_left -= len(product.faq) + len(product.attributes) + 1
-            if chosen and room_left < 0:
+            left -= len(product.faq) + len(product.attributes) + 1
+            if len(chosen) == OPEN_SHEETS or (chosen and left < 0):
                 break
             chosen.append(sku)
         return chosen[::-1]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.comprehension import Comprehender, Comprehension, understand
+from analytics.comprehension import HORIZON_MS, LIMIT, Comprehender, Comprehension, understand
 from streams.agents.comprehension import AGENT
 from streams.records import Chat, ComprehendedEnvelope, DanmakuEnvelope, Record, Sale, UnderstoodChat, encode
 from tests.analytics.contract import check_hash_seeds, check_operator
@@ -74,6 +74,24 @@ def test_the_state_stays_small() -> None:
     for number in range(100):
         operator.feed(envelope(["好"] * 64, number * 64), number)
     assert len(operator.dump()) < 2_000 * 8 + 2_000
+
+
+def test_how_long_repeats_are_known_is_told() -> None:
+    operator = Comprehension(limit=100)
+    assert operator.gauges() == {"dedupe_horizon_seconds": 600.0}
+    for number in range(10):
+        operator.feed(envelope(["好"] * 20, number * 20, ts=START + number * 2_000), number)
+    assert operator.gauges() == {"dedupe_horizon_seconds": 10.0}, "the five newest envelopes, two seconds apart"
+    assert operator.feed(envelope(["好"] * 20, 5 * 20, ts=START + 18_000), 10) == (), "within it a repeat is one"
+    again = Comprehension(limit=100)
+    again.load(operator.dump())
+    assert again.gauges() == operator.gauges()
+    operator.feed(envelope(["好"], 900, ts=START + 700_000), 11)
+    assert operator.gauges() == {"dedupe_horizon_seconds": 600.0}, "the crowd is gone"
+
+
+def test_the_horizon_holds_at_three_hundred_messages_a_second() -> None:
+    assert LIMIT >= 300 * HORIZON_MS // 1000
 
 
 @given(st.lists(st.sampled_from(["多少钱", "哈哈哈", "假货", "", "？", "jia货", "好看吗", "好看"]), max_size=20))

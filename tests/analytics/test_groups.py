@@ -6,6 +6,8 @@ from collections import Counter
 from itertools import pairwise
 from random import Random
 
+import pytest
+
 from analytics.comprehension import Comprehension
 from analytics.groups import EVERY_MS, GROUPS, WINDOW_MS, Groups
 from streams.agents.intents import AGENT
@@ -108,8 +110,8 @@ def test_a_group_is_told_when_it_changes_and_not_too_often() -> None:
 
 def test_the_window_slides_and_an_empty_group_ends() -> None:
     operator = Groups()
-    steps: list[Step] = [chat([(0, "a", "多少钱"), (1, "b", "多少钱")]), chat([(30_000, "c", "多少钱")])]
-    steps += [chat([(ts, "x", "哈哈")]) for ts in (61_000, 91_000)]
+    steps: list[Step] = [chat([(0, "a", "多少钱"), (1, "b", "多少钱")])]
+    steps += [chat([(ts, "x", "多少钱" if ts == 31_000 else "哈哈")]) for ts in range(7_000, 92_000, 6_000)]
     told = play(operator, steps)
     assert [group.count for group in told] == [2, 3, 1, 0]
     assert len({group.id for group in told}) == 1
@@ -139,13 +141,34 @@ def test_late_questions_count_in_their_window_or_not_at_all() -> None:
 
 
 def test_a_recording_that_begins_anew_ends_the_old_groups() -> None:
-    operator = Groups()
-    told = play(operator, [
-        chat([(3_600_000, "a", "多少钱"), (3_600_001, "b", "多少钱")]), chat([(0, "c", "多少钱"), (1, "d", "多少钱")]),
+    told = play(Groups(), [
+        chat([(3_600_000, "a", "多少钱"), (3_600_001, "b", "多少钱")]), chat([(n, f"u{n}", "哈哈") for n in range(30)]),
+        chat([(30, "c", "多少钱"), (31, "d", "多少钱")]),
     ])  # fmt: skip
     assert [(group.count, group.id) for group in told] == [
-        (2, "group:r:s:3600000.a"), (0, "group:r:s:3600000.a"), (2, "group:r:s:0.c"),
+        (2, "group:r:s:3600000.a"), (0, "group:r:s:3600000.a"), (2, "group:r:s:30.c"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong_ms", [9 * 60_000, 4 * 60_000, 25_000, -9 * 60_000])
+def test_one_wrong_time_stamp_does_not_silence_a_room(wrong_ms: int) -> None:
+    steps: list[Step] = [chat([(ts, f"u{ts}", "多少钱")]) for ts in range(0, 6_000, 1_000)]
+    stray = chat([(6_000 + wrong_ms, "stray", "包邮吗")])
+    after: list[Step] = [chat([(ts, f"u{ts}", "多少钱")]) for ts in range(7_000, 20_000, 1_000)]
+    plain, told = play(Groups(), [*steps, *after]), play(Groups(), [*steps, stray, *after])
+    assert {group.id for group in told} == {"group:r:s:0.u0"}
+    assert told[-1].count >= plain[-1].count - 3
+    assert len(told) >= 4, "it goes on being told"
+
+
+def test_an_end_is_not_told_twice_under_one_revision() -> None:
+    """The recording begins anew with the very message that began the group that ends."""
+    first = [(3_600_000, "a", "多少钱"), (3_600_001, "b", "多少钱")]
+    again = [*[(n, "a", "哈哈") for n in range(29)], (29, "c", "多少钱"), (30, "d", "多少钱")]
+    operator = Groups()
+    operator.feed(chat(first), 0)
+    told = operator.feed(chat(again), 1)
+    assert len({(record.id, record.revision) for record in told if isinstance(record, IntentGroup)}) == len(told) == 1
 
 
 def test_bounded_under_a_flood_of_different_questions() -> None:
