@@ -25,6 +25,7 @@ from typing import Any
 import psutil
 from clickhouse_driver import Client
 
+from benchmarks import stages
 from benchmarks.gauge import cpu_of
 from benchmarks.load import Load, run_load
 from livetide.demo.receiver import Receiver
@@ -151,7 +152,8 @@ def _measure(wanted: Load, warm_s: float, settings: Settings, receiver: Receiver
     answer = sent.answer
     _await_alerts(receiver, wanted.rises)
     cores = {name: round((after[name] - spent) / seconds, 3) for name, spent in before.items() if name in after}
-    return _rows(ages, answer, wanted) | _alerts(receiver, answer, wanted, client) | {"cores_used": cores}
+    more = {"age_in_topic_ms": stages.ages(settings.cluster(), from_ms), "cores_used": cores}
+    return _rows(ages, answer, wanted) | _alerts(receiver, answer, wanted, client) | more
 
 
 class _Sent:
