@@ -155,7 +155,7 @@ class Answers:
 
     def gauges(self) -> Mapping[str, float]:
         """How many sheets are known, and how many were forgotten because there were too many."""
-        return {"answers_sheets": len(self._shelf), "answers_sheets_forgotten": self._shelf.forgotten}
+        return {"sheets": len(self._shelf), "sheets_forgotten": self._shelf.forgotten}
 
     def dump(self) -> bytes:
         sheets = [msgspec.Raw(sheet) for sheet in self._shelf.packed()]

@@ -28,7 +28,7 @@ _COVERED = 0.75  # share of what a question is about that an entry must cover to
 _REMEMBERED = 256
 _READ, _LEAST_READ = 2_400, 16  # characters that are encoded of all entries of a sheet, and of one: building takes bounded time
 _STEPS = 2048  # a row is rounded to that many steps: products of rows are whole numbers, exact in float32 in any order
-_NAMING, _NAME_CUT = ("品类", "品牌", "类目"), 40
+_NAMING, _NAME_CUT = ("品类", "品牌", "类目"), 30
 _LINK_NUMBER = re.compile("[0-9一二三四五六七八九十]+号")
 Numbers = npt.NDArray[np.float64]
 

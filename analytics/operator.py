@@ -17,6 +17,8 @@ class Operator(Protocol):
     ``revision`` grows with every record and every tick: for an operator that reads one topic it is the source offset of the
     record; for one that reads several or has a timer, twice the sum of its positions and ticks (odd numbers are left for people
     who answer what it said). It is what ``Derived.revision`` carries.
+
+    An operator may have ``gauges() -> Mapping[str, float]``: numbers that its state is watched by, exported at each checkpoint.
     """
 
     def feed(self, record: Record, revision: int) -> Sequence[Record]:

@@ -32,6 +32,12 @@ METRICS: dict[str, Metric] = {
     "agent_checkpoint_bytes": Metric("gauge", "Size of the newest checkpoint.", ("agent", "partition")),
     "agent_checkpoint_seconds": Metric("histogram", "From snapshot to commit.", ("agent",)),
     "agent_lag": Metric("gauge", "Records not yet processed.", ("agent", "topic", "partition")),
+    "agent_state": Metric(
+        "gauge",
+        "What an agent tells of its state: dedupe_horizon_seconds (how far back repeats are known for certain; 600 unless a "
+        "limit is reached), sheets, sheets_forgotten (there were too many).",
+        ("agent", "partition", "what"),
+    ),
     # sink
     "sink_rows": Metric("counter", "Rows written, by table.", ("table",)),
     "sink_repeats": Metric("counter", "Records that had been written before.", ("topic",)),

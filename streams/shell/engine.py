@@ -303,6 +303,8 @@ class Engine:
             return False
         for number, (shot, _) in shots.items():
             self._note(number, shot.checkpoint)
+            for what, value in parts[number].core.gauges().items():
+                self._meter.gauge("agent_state", value, agent=self.agent.name, partition=str(number), what=what)
         self._meter.observe("agent_checkpoint_seconds", time.perf_counter() - began, agent=self.agent.name)
         await asyncio.gather(*(self._release(parts[number], shot.outputs) for number, (shot, _) in shots.items()))
         return True

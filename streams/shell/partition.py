@@ -149,6 +149,11 @@ class Partition:
             self.dirty = True
             self._say(outputs)
 
+    def gauges(self) -> Mapping[str, float]:
+        """Numbers that the operator tells of its state; most tell none."""
+        said: Mapping[str, float] = getattr(self._operator, "gauges", dict)()
+        return said
+
     def skip_hole(self, topic: str, to: int) -> None:
         """Go on at ``to``: somebody has made sure that the log holds nothing between."""
         self._move(topic, self.positions[topic], to - 1)

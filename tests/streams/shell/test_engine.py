@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -198,6 +198,26 @@ async def test_a_closed_engine_takes_and_commits_nothing() -> None:
     await settle(engine, [engine.feed(PARTITION, log.inputs[SALES.name][3:]), engine.checkpoint([PARTITION])])
     assert engine.positions() == {(SALES.name, PARTITION): 3}
     assert log.commits == commits
+
+
+async def test_what_an_operator_tells_of_its_state_is_exported_at_a_checkpoint() -> None:
+    class Telling(Echo):
+        def gauges(self) -> Mapping[str, float]:
+            return {"kept": 7.0}
+
+    log = sales_only()
+    engine = engine_of(Agent("direct", sources=(SALES,), operator=Telling, mode="direct"), log)
+    engine._meter = meter = Gauges()
+    await settle(engine, [engine.feed(PARTITION, log.inputs[SALES.name][:2]), engine.checkpoint([PARTITION])])
+    assert meter.told["agent_state"] == [(7.0, {"agent": "direct", "partition": str(PARTITION), "what": "kept"})] * 2
+
+
+class Gauges(NullMeter):
+    def __init__(self) -> None:
+        self.told: dict[str, list[tuple[float, dict[str, str]]]] = {}
+
+    def gauge(self, name: str, value: float, /, **labels: str) -> None:
+        self.told.setdefault(name, []).append((value, labels))
 
 
 async def test_the_poison_limit_counts_what_an_engine_buries() -> None:
