@@ -31,7 +31,6 @@ def run(settings: Settings) -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     agents = chosen(settings.agents)
-    admin.create_topics(settings.cluster(), admin.topics_for(agents))
     meter = PrometheusMeter()
     worker = Worker(
         agents, settings.cluster(), instance=settings.instance, meter=meter, clock=clock, poison_share=settings.poison_limit
@@ -41,7 +40,7 @@ def run(settings: Settings) -> NoReturn:
     health.start()
     code = 0
     try:
-        worker.run(stop)
+        worker.run(stop, prepare=lambda: admin.create_topics(settings.cluster(), admin.topics_for(agents)))
         log.info("stopped cleanly")
     except BaseException as error:
         log.critical("the worker stops, and nothing unsafe is committed: %s", error, exc_info=error)

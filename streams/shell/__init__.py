@@ -7,6 +7,7 @@ engine.py       one generation of one agent: recover, feed, tick, checkpoint (ov
 wire.py         that wire on Kafka
 assignor.py     which member owns which partitions
 faust_settings.py  how Faust is set
+budget.py       how many bytes of checkpoints a process may write
 poison.py       the limit on the share of dead letters
 shell.py        one agent as a Faust app, driven by the clock
 progress.py     is it alive: by progress, not by heartbeats

@@ -2,7 +2,8 @@
 
 Faust's workers are known to hang with everything looking well. So the end of each partition is asked for on a connection of our
 own, and a partition that has records waiting and does not move for ``stall_s`` makes the process unwell, whatever Faust says.
-When Kafka does not answer, nobody can move and a restart would not help: then the process is not ready, but alive.
+When Kafka does not answer, nobody can move and a restart would not help: then the process is not ready, but alive; and once it
+answers again, everybody has as long as ever to move.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ class Progress:
         self._reason: str | None = "not assigned yet"
 
     def beat(self, waiting_for: str | None) -> None:
-        """The worker's loop runs; ``waiting_for`` is why it is not ready, None when it is."""
+        """The worker's loop runs; ``waiting_for`` is why it is not ready, None when it is.
+
+        To be called by a task that waits for nothing else: what waits for Kafka would fall silent with it.
+        """
         self._beat, self._reason = self._now(), waiting_for
 
     def assigned(self) -> None:
@@ -34,6 +38,8 @@ class Progress:
     ) -> dict[tuple[str, int], int]:
         """Kafka told the ends of the assigned partitions; ``positions`` is what is committed. Returns the lags."""
         now = self._now()
+        if self.silent():
+            self._moved = dict.fromkeys(self._moved, now)
         self._asked = now
         for tp, end in ends.items():
             at = positions.get(tp)
@@ -45,13 +51,17 @@ class Progress:
             self._lag[tp] = lag
         return dict(self._lag)
 
+    def silent(self) -> bool:
+        """Kafka is away: it has told no ends for a while, so what is known of them is old."""
+        return self._now() - self._asked > self._silence_s
+
     def alive(self) -> str | None:
         """None, or why this process should be started anew."""
         now = self._now()
         if now - self._beat > self._stall_s:
             return f"agent {self._agent}: its loop has not run for {now - self._beat:.0f} s"
-        if now - self._asked > self._silence_s:
-            return None  # Kafka is away
+        if self.silent():
+            return None
         for (topic, partition), moved in list(self._moved.items()):
             if now - moved > self._stall_s:
                 return f"agent {self._agent}: {topic}-{partition} has records waiting and has not moved for {now - moved:.0f} s"
@@ -62,6 +72,6 @@ class Progress:
         now = self._now()
         if self._reason is not None:
             return f"agent {self._agent}: {self._reason}"
-        if now - self._asked > self._silence_s:
+        if self.silent():
             return f"agent {self._agent}: Kafka has not answered for {now - self._asked:.0f} s"
         return None

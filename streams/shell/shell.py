@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from streams.faust_private import Batch, FaustApp, Limits
 from streams.kafka import Cluster
 from streams.records import Meter
 from streams.shell.agent import Agent
+from streams.shell.budget import Budget
 from streams.shell.engine import Engine
 from streams.shell.poison import PoisonLimit
 from streams.shell.progress import Progress
@@ -26,14 +28,17 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Pace:
     """How often things happen. ``epoch_s`` is how long an outbox agent's outputs may wait; a direct agent's do not wait, so
-    its checkpoints may be rarer. A checkpoint of many bytes is made less often: ``bytes_per_s`` a partition at most. After
-    ``session_s`` of silence another worker takes over; a restart under the same instance name is back sooner."""
+    its checkpoints may be rarer. All agents of a process together write ``bytes_per_s`` of checkpoints (``budget.py``), so
+    those of many bytes are made less often. After ``session_s`` of silence another worker takes over; a restart under the same
+    instance name is back sooner."""
 
     epoch_s: float = 0.25
     direct_epoch_s: float = 1.0
     tick_s: float = 1.0
     look_s: float = 3.0
-    bytes_per_s: float = 4e6
+    patience_s: float = 10.0
+    beat_s: float = 1.0
+    bytes_per_s: float = 8e6
     session_s: float = 6.0
     stop_s: float = 1.5
     stall_s: float = 30.0
@@ -53,6 +58,7 @@ class Shell:
         clock: Callable[[], int],
         failed: Callable[[BaseException], None],
         pace: Pace = Pace(),
+        budget: Budget | None = None,
         poison: PoisonLimit | None = None,
         limits: Limits = Limits(),
     ) -> None:
@@ -60,6 +66,8 @@ class Shell:
         self.progress = Progress(agent.name, time.monotonic, stall_s=pace.stall_s)
         self._reader, self._meter, self._clock, self._failed, self._pace = reader, meter, clock, failed, pace
         self._poison = poison or PoisonLimit()
+        self._budget = budget or Budget(pace.bytes_per_s, time.monotonic)
+        self._lags: set[tuple[str, int]] = set()
         self._engine: Engine | None = None
         self._epoch = 0
         self._mine: set[int] = set()
@@ -74,7 +82,9 @@ class Shell:
 
     async def start(self) -> None:
         await self._faust.start()
-        self._tasks = [asyncio.create_task(self._guard(work())) for work in (self._drive, self._look, self._watch_faust)]
+        self._tasks = [
+            asyncio.create_task(self._guard(work())) for work in (self._drive, self._beat, self._look, self._watch_faust)
+        ]
 
     async def stop(self) -> None:
         """Take nothing more in, make what is done durable, leave. A second or two; a static member keeps its partitions."""
@@ -112,6 +122,7 @@ class Shell:
         if self._engine is not None:
             self._engine.close()
         self._engine, self._mine = None, set()
+        self._tell({})
 
     async def _take(self, batch: Batch) -> None:
         engine = self._engine
@@ -148,12 +159,16 @@ class Shell:
         if not self._stopping:
             raise RuntimeError(f"agent {self.agent.name}: Faust stopped by itself")
 
+    async def _beat(self) -> None:
+        while True:
+            self.progress.beat(self._waiting_for(self._engine))
+            await asyncio.sleep(self._pace.beat_s)
+
     async def _drive(self) -> None:
         ticked = time.monotonic()
         while not self._stopping:
             await asyncio.sleep(self._pace.epoch_s / 2)
             engine = self._engine
-            self.progress.beat(self._waiting_for(engine))
             if engine is None:
                 continue
             for number in sorted(self._mine):
@@ -164,14 +179,16 @@ class Shell:
                 for number in sorted(self._mine):
                     if self._caught_up(engine, number):
                         await engine.tick(number)
-            if due := [n for n in engine.dirty() if now - self._last.get(n, 0.0) >= self._interval(engine, n)]:
+            if due := [number for number in engine.dirty() if self._due(number, now)]:
                 async with self._round:
                     await engine.checkpoint(due)
-                self._last.update(dict.fromkeys(due, now))
+                for number in due:
+                    self._last[number] = now
+                    self._budget.spent((self.agent.name, number), engine.checkpoint_bytes.get(number, 0))
 
-    def _interval(self, engine: Engine, number: int) -> float:
-        base = self._pace.epoch_s if self.agent.mode == "outbox" else self._pace.direct_epoch_s
-        return max(base, engine.checkpoint_bytes.get(number, 0) / self._pace.bytes_per_s)
+    def _due(self, number: int, now: float) -> bool:
+        epoch = self._pace.epoch_s if self.agent.mode == "outbox" else self._pace.direct_epoch_s
+        return now - self._last.get(number, 0.0) >= epoch and self._budget.free((self.agent.name, number))
 
     def _waiting_for(self, engine: Engine | None) -> str | None:
         if engine is None:
@@ -196,10 +213,20 @@ class Shell:
             if engine is None:
                 continue
             try:
-                ends = await self._reader.ends(partitions) if partitions else {}
-            except KafkaError as error:
+                async with asyncio.timeout(self._pace.patience_s):
+                    ends = await self._reader.ends(partitions) if partitions else {}
+            except (KafkaError, TimeoutError) as error:
                 log.warning("agent %s: Kafka does not tell the ends of the topics: %r", self.agent.name, error)
+                if self.progress.silent():
+                    self._tell({})
                 continue
             if engine is self._engine:
-                for (topic, number), lag in self.progress.looked(ends, engine.durable).items():
-                    self._meter.gauge("agent_lag", lag, agent=self.agent.name, topic=topic, partition=str(number))
+                self._tell(self.progress.looked(ends, engine.durable))
+
+    def _tell(self, lags: Mapping[tuple[str, int], int]) -> None:
+        """The lag as a metric; what is not ours any more, or not known any more, is no figure at all."""
+        for topic, number in self._lags - lags.keys():
+            self._meter.gauge("agent_lag", math.nan, agent=self.agent.name, topic=topic, partition=str(number))
+        for (topic, number), lag in lags.items():
+            self._meter.gauge("agent_lag", lag, agent=self.agent.name, topic=topic, partition=str(number))
+        self._lags = set(lags)

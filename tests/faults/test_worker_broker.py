@@ -51,6 +51,29 @@ def test_a_broker_that_is_killed_and_comes_back_after_twenty_seconds(own_broker:
     assert worker.terminate() == 0
 
 
+@pytest.mark.timeout(500)
+def test_a_broker_that_is_silent_for_ninety_seconds_makes_nobody_unwell(own_broker: EmbeddedBroker, stage: Stage) -> None:
+    assert own_broker.pid is not None
+    os.kill(own_broker.pid, signal.SIGKILL)
+    worker = stage.start()
+    time.sleep(3)
+    assert worker.code is None, "a worker waits for its broker at the start, too"
+    own_broker.start()
+    worker.ready()
+    with stage.feeding(12_000, per_s=100):
+        time.sleep(4)
+        os.kill(own_broker.pid, signal.SIGSTOP)
+        time.sleep(90)
+        os.kill(own_broker.pid, signal.SIGCONT)
+    stage.drained(180)
+    time.sleep(30)  # as long as it takes to be taken for stalled
+    log = worker.log.read_text()
+    assert worker.code is None, log[-3000:]
+    assert "not alive" not in log
+    assert stage.verify().faults == []
+    assert worker.terminate() == 0
+
+
 @pytest.mark.timeout(300)
 def test_a_worker_leaves_within_seconds_although_its_broker_is_away(own_broker: EmbeddedBroker, stage: Stage) -> None:
     worker = stage.start()

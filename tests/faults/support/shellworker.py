@@ -53,6 +53,10 @@ def main(given: dict[str, Any]) -> None:
         while worker.ready() is not None:
             time.sleep(0.05)
         print("ready", flush=True)
+        while True:
+            if reason := worker.alive():
+                logging.error("not alive: %s", reason)
+            time.sleep(0.5)
 
     threading.Thread(target=tell, daemon=True).start()
     worker.run(stop)

@@ -66,6 +66,18 @@ def test_a_broker_that_is_away_is_not_ready_and_not_dead(now: Now, progress: Pro
     assert "Kafka has not answered" in str(progress.ready())
 
 
+def test_after_an_outage_there_is_time_to_move(now: Now, progress: Progress) -> None:
+    pass_time(now, progress, 5, end=10, at=5)
+    for _ in range(100):
+        now.at += 1
+        progress.beat(None)
+    assert progress.silent()
+    pass_time(now, progress, 29, end=10, at=5)
+    assert progress.alive() is None
+    pass_time(now, progress, 5, end=10, at=5)
+    assert "has not moved" in str(progress.alive())
+
+
 def test_a_loop_that_does_not_run_is_dead(now: Now, progress: Progress) -> None:
     now.at += 31
     assert "loop has not run for 31 s" in str(progress.alive())
