@@ -7,14 +7,18 @@ skipped: the highest number per writer is kept in the commit's metadata. After a
 handled again, so a handler must not mind (do by id: write a file under its name, look before you speak). Its outputs do not
 double: they are numbered by the source offset, which does not change, and readers skip what they have seen. A handler that
 answers the same record with other outputs the second time is heard the first time only, as far as the first time had got.
+
+What Kafka has removed before it was read is counted (``records_lost``) and logged, and reading goes on behind it.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
@@ -32,16 +36,21 @@ from streams.records import (
     sequence_header,
 )
 from streams.shell.agent import GROUP_PREFIX
-from streams.subscriber_memory import Memory
+from streams.shell.poison import PoisonLimit
+from streams.subscriber_memory import Memory, note
+from streams.subscriber_places import Places
+from streams.subscriber_pulse import Pulse
 from streams.topics import DEADLETTER, TOPIC_OF, Topic, key_of, partition_of
 
 log = logging.getLogger(__name__)
 
 OUTPUTS_PER_RECORD = 1_000
 POLL_S = 0.25
+ASK_S = 5.0
 COMMIT_EVERY_MS = 500
 BACKOFF_S = (0.2, 15.0)
 PATIENCE_MS = 12 * 3_600_000  # how long one record may be tried before the group gives our partitions away
+T = TypeVar("T")
 
 
 class Received(NamedTuple):
@@ -63,6 +72,8 @@ class Subscriber:
     ``handle`` may raise ``InvalidError`` (the record goes to the dead letters), ``RetryError`` (the same record again, after a
     growing pause) or ``FatalError`` (:meth:`run` raises it; nothing of the record is committed). Outputs are acknowledged
     before the offset of their record is committed. ``writer`` names who numbers the outputs; without one it is the stage.
+    ``stall_s`` is how long a handler may take before :meth:`alive` calls it hung. Too large a share of dead letters
+    (``poison``) ends :meth:`run` with ``PoisonError``, once what was buried is committed.
     """
 
     def __init__(
@@ -77,19 +88,31 @@ class Subscriber:
         writer: str = "",
         start: str = "earliest",
         memory: Callable[[Cluster, str], Memory] = Memory,
+        poison: PoisonLimit | None = None,
+        stall_s: float = 120.0,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stage = group.removeprefix(GROUP_PREFIX)
         self._cluster, self._group, self._topics = cluster, group, {topic.name: topic for topic in topics}
         self._handle, self._meter, self._clock, self._start = handle, meter, clock, start
         self._writer = writer or self.stage
         self._memory = memory(cluster, group)
+        self._poison = poison or PoisonLimit()
+        self._pulse = Pulse(self.stage, now, stall_s)
+        self._places = Places(group, meter, {topic.name for topic in topics if topic.compacted})
+        self._undelivered = ""
         self._seen: dict[tuple[str, int], dict[str, int]] = {}
         self._next: dict[tuple[str, int], int] = {}
         self._committed_at = 0
 
+    def alive(self) -> str | None:
+        """None, or why this process should be started anew: a handler that hangs, or a loop that does. From any thread."""
+        return self._pulse.alive()
+
     def run(self, stop: threading.Event) -> None:
         """Blocks until ``stop`` is set; then commits and leaves."""
         self._stop = stop
+        self._pulse.beat()
         self._producer = Producer(self._cluster.producer(linger_ms=2, message_timeout_ms=0))
         consumer = self._consumer = Consumer(
             self._cluster.client(
@@ -100,21 +123,43 @@ class Subscriber:
         consumer.subscribe(list(self._topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
         try:
             while not stop.is_set():
+                self._pulse.beat()
                 for message in consumer.consume(100, POLL_S):
-                    self._take(message)
                     if stop.is_set():
                         break
+                    self._take(message)
                     if self._clock() - self._committed_at >= COMMIT_EVERY_MS:
                         self._commit()
                 self._commit()
         finally:
             consumer.close()
+            self._pulse.rest()
 
     # assignment
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        remembered = self._memory.load({(tp.topic, tp.partition) for tp in partitions})
-        self._seen.update({(tp.topic, tp.partition): dict(remembered.get((tp.topic, tp.partition), {})) for tp in partitions})
+        places = {(tp.topic, tp.partition) for tp in partitions}
+        remembered = self._asked(lambda: self._memory.load(places)) or {}
+        self._seen.update({place: {} for place in places})
+        for place, (offset, numbers) in remembered.items():
+            self._seen[place] = numbers
+            self._places.begin(place, offset, self._asked(partial(self._low, TopicPartition(*place))) or 0)
+
+    def _low(self, place: TopicPartition) -> int:
+        """The first offset that is still there; 0 when Kafka does not tell in time: then the first record that comes tells."""
+        bounds = self._consumer.get_watermark_offsets(place, ASK_S)
+        return bounds[0] if bounds else 0
+
+    def _asked(self, ask: Callable[[], T]) -> T | None:
+        """Kafka's answer, however long it takes; None when the stop came first, and then nothing more is taken."""
+        while not self._stop.is_set():
+            self._pulse.beat()
+            try:
+                return ask()
+            except (RetryError, KafkaException) as error:
+                log.warning("group %s asks Kafka again: %s", self._group, error)
+                self._stop.wait(POLL_S)
+        return None
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._commit()
@@ -124,12 +169,16 @@ class Subscriber:
         for tp in partitions:
             self._seen.pop((tp.topic, tp.partition), None)
             self._next.pop((tp.topic, tp.partition), None)
+            self._places.leave((tp.topic, tp.partition))
 
     def _commit(self) -> None:
         """Outputs first, then offsets. A commit that the group refuses is no loss: the records come again."""
         while self._producer.flush(1.0):
+            self._pulse.beat()
             if self._stop.is_set():
                 return
+        if self._undelivered:
+            raise FatalError(self._undelivered)
         self._committed_at = self._clock()
         if not self._next:
             return
@@ -161,11 +210,17 @@ class Subscriber:
         headers = [
             (name, value if isinstance(value, bytes) else str(value or "").encode()) for name, value in _headers(message)
         ]
+        self._places.came((topic, partition), offset)
         fate = self._consider(message, topic, partition, offset, headers)
         if fate == "stopped":
             return
         self._next[topic, partition] = offset + 1
         self._meter.count("agent_records", agent=self.stage, fate=fate)
+        if fate in {"dead", "processed"}:
+            self._poison.record(fate == "dead")
+        if self._poison.exceeded:
+            self._commit()
+            raise self._poison.error(self.stage)
 
     def _consider(self, message: Message, topic: str, partition: int, offset: int, headers: list[tuple[str, bytes]]) -> str:
         seen = self._seen.setdefault((topic, partition), {})
@@ -189,16 +244,18 @@ class Subscriber:
         for index, output in enumerate(outputs):
             self._send(output, f"{topic}-{partition}", offset, index + 1)
         if sequence:
-            seen[sequence[0]] = sequence[1]
+            note(seen, *sequence)
         return fate
 
     def _handled(self, received: Received) -> list[Record] | None:
         """The outputs; None when the stop came before the handler was willing."""
         wait, longest = BACKOFF_S
         while True:
+            self._pulse.beat(f"the handler of {received.topic}-{received.partition}@{received.offset}")
             try:
                 return list(self._handle(received))
             except RetryError as error:
+                self._pulse.beat()
                 log.warning("%s: %s-%d@%d waits: %s", self.stage, received.topic, received.partition, received.offset, error)
                 if self._stop.wait(wait):
                     return None
@@ -217,13 +274,14 @@ class Subscriber:
             try:
                 self._producer.produce(topic, value, key, partition, headers=[header], on_delivery=self._delivered)
             except BufferError:
+                self._pulse.beat()
                 self._producer.poll(POLL_S)
             else:
                 return
 
     def _delivered(self, error: KafkaError | None, message: Message) -> None:
-        if error is not None and not self._stop.is_set():
-            raise FatalError(f"{self.stage}: {message.topic()} refuses a record: {error.str()}")
+        if error is not None:
+            self._undelivered = f"{self.stage}: {message.topic()} refuses a record: {error.str()}"
 
     def _bury(self, message: Message, reason: str) -> None:
         topic, partition, offset = str(message.topic()), message.partition() or 0, message.offset() or 0

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, MutableMapping, Set
+from typing import NamedTuple
 
 import msgspec
 
 from streams.commits import group_commits
 from streams.kafka import Cluster
-from streams.records import RetryError
-
-log = logging.getLogger(__name__)
 
 PREFIX = "seq:"
 LIMIT_BYTES = 4_000  # Kafka's offset.metadata.max.bytes is 4096
+
+
+class Remembered(NamedTuple):
+    """What a commit says: where reading goes on, and the highest number by writer."""
+
+    offset: int
+    numbers: dict[str, int]
+
+
+def note(seen: MutableMapping[str, int], writer: str, number: int) -> None:
+    """``writer`` is the one that was seen last."""
+    seen.pop(writer, None)
+    seen[writer] = number
 
 
 class Memory:
@@ -30,15 +40,10 @@ class Memory:
             del kept[next(iter(kept))]
         return text
 
-    def load(self, partitions: Set[tuple[str, int]]) -> dict[tuple[str, int], dict[str, int]]:
-        """What is remembered of these partitions. An answer that does not come is asked for again, until it does."""
-        while True:
-            try:
-                found = group_commits(self._cluster, self._group, sorted(partitions))
-            except RetryError as error:
-                log.warning("%s", error)
-            else:
-                return {place: parse(commit.metadata) for place, commit in found.items()}
+    def load(self, partitions: Set[tuple[str, int]]) -> dict[tuple[str, int], Remembered]:
+        """What is remembered of these partitions; those without a commit are missing. Raises ``RetryError``."""
+        found = group_commits(self._cluster, self._group, sorted(partitions))
+        return {place: Remembered(commit.offset, parse(commit.metadata)) for place, commit in found.items()}
 
 
 def parse(metadata: str) -> dict[str, int]:

@@ -7,9 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, ConfigResource  # their public names are not exported
+from confluent_kafka.admin._resource import ResourceType
 
 from streams import topics
 from streams.admin import create_topics, lag
@@ -18,6 +22,7 @@ from streams.publisher import Publisher
 from streams.records import (
     DeadLetter,
     FatalError,
+    HostEvent,
     InvalidError,
     Record,
     RetryError,
@@ -26,9 +31,11 @@ from streams.records import (
     read_sequence,
     sequence_header,
 )
+from streams.shell.poison import PoisonError, PoisonLimit
 from streams.subscriber import Received, Subscriber
 from streams.subscriber_memory import Memory, parse
-from streams.topics import ANSWERS, DEADLETTER, SALES, Topic, partition_of
+from streams.subscriber_places import Places
+from streams.topics import ANSWERS, DEADLETTER, HOST_EVENTS, SALES, Topic, partition_of
 from tests.streams.shell.operators import ROOM, answer, sale
 from tests.streams.shell.simlog import NullMeter
 
@@ -104,11 +111,14 @@ def read_all(cluster: Cluster, topic: Topic, writer: str) -> list[tuple[int, byt
     return found
 
 
-def make(cluster: Cluster, source: Topic, handle: Callable[[Received], list[Record]], group: str = "") -> Subscriber:
-    name = group or f"livetide-{source.name}"
-    return Subscriber(
-        cluster, name, (source,), handle, meter=NullMeter(), clock=lambda: int(time.time() * 1000), writer=source.name
-    )
+def make(cluster: Cluster, source: Topic, handle: Callable[[Received], list[Record]], **more: Any) -> Subscriber:
+    given: dict[str, Any] = {"meter": NullMeter(), "clock": lambda: int(time.time() * 1000), "writer": source.name} | more
+    return Subscriber(cluster, f"livetide-{source.name}", (source,), handle, **given)
+
+
+def committed(cluster: Cluster, source: Topic) -> int:
+    """Where the group goes on in the test's partition; -1 where it has not begun."""
+    return next(x.committed for x in lag(cluster, f"livetide-{source.name}", [source.name]) if x.partition == PARTITION)
 
 
 def test_outputs_repeats_and_poison(cluster: Cluster, source: Topic) -> None:
@@ -169,8 +179,136 @@ def test_retry_waits_and_fatal_stops_before_the_commit(cluster: Cluster, source:
     with pytest.raises(FatalError, match="lose something"), running(make(cluster, source, handle)) as thread:
         thread.join(30)
     assert tries == [0, 0, 1, 2]
-    committed = {x.partition: x.committed for x in lag(cluster, f"livetide-{source.name}", [source.name])}
-    assert committed[PARTITION] == 2
+    assert committed(cluster, source) == 2
+
+
+class Losses(NullMeter):
+    def __init__(self) -> None:
+        self.lost: list[tuple[str, float]] = []
+
+    def count(self, name: str, amount: float = 1, /, **labels: str) -> None:
+        if name == "records_lost":
+            self.lost.append((labels["topic"], amount))
+
+
+def test_what_retention_removed_is_counted_and_reading_goes_on(cluster: Cluster, source: Topic) -> None:
+    taken: list[str] = []
+
+    def handle(received: Received) -> list[Record]:
+        taken.append(received.record.id)
+        return []
+
+    put(cluster, source, [encode(sale(n)) for n in range(5)])
+    with running(make(cluster, source, handle)):
+        until(lambda: committed(cluster, source) == 5)
+    put(cluster, source, [encode(sale(n)) for n in range(5, 10)])
+    admin = AdminClient(cluster.client())  # held: what is collected does not answer
+    place = TopicPartition(source.name, PARTITION, 8)
+    admin.delete_records([place])[place].result(20)
+    meter = Losses()
+    with running(make(cluster, source, handle, meter=meter)):
+        until(lambda: committed(cluster, source) == 10)
+    assert taken == [f"sale-{n}" for n in (0, 1, 2, 3, 4, 8, 9)]
+    assert meter.lost == [(source.name, 3)]
+    again = Losses()
+    with running(make(cluster, source, handle, meter=again)):
+        put(cluster, source, [encode(sale(10))])
+        until(lambda: committed(cluster, source) == 11)
+    assert again.lost == []
+
+
+def test_a_jump_in_the_middle_is_a_loss_and_a_hole_of_compaction_is_none() -> None:
+    meter = Losses()
+    places = Places("g", meter, {"compacted"})
+    places.came(("plain", 0), 100)  # the first that is read, of a group that has committed nothing
+    places.came(("plain", 0), 101)
+    places.came(("plain", 0), 150)
+    places.came(("plain", 0), 20)  # read again after a rebalance
+    places.came(("plain", 0), 21)
+    places.begin(("compacted", 0), 5, 30)
+    places.came(("compacted", 0), 40)
+    assert meter.lost == [("plain", 48)]
+
+
+def test_an_output_that_is_refused_while_stopping_is_not_committed_past(cluster: Cluster, source: Topic) -> None:
+    stop = threading.Event()
+    event = HostEvent(room=ROOM, event_ts=1, ingest_ts=1, id="e", type="spoken", command="c", revision=1, text="x" * 5_000)
+
+    def handle(received: Received) -> list[Record]:
+        if received.offset == 1:
+            stop.set()
+            return [event]
+        return []
+
+    put(cluster, source, [encode(sale(n)) for n in range(2)])
+    with topic_limit(cluster, HOST_EVENTS, 1_000), pytest.raises(FatalError, match="refuses a record"):
+        make(cluster, source, handle).run(stop)
+    assert committed(cluster, source) < 2
+
+
+@contextmanager
+def topic_limit(cluster: Cluster, topic: Topic, size: int) -> Iterator[None]:
+    """For a while the broker takes no larger record in this topic."""
+    admin = AdminClient(cluster.client())
+
+    def alter(operation: AlterConfigOpType) -> None:
+        entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=operation)
+        asked = ConfigResource(ResourceType.TOPIC, topic.name, incremental_configs=[entry])
+        for future in admin.incremental_alter_configs([asked]).values():
+            future.result(20)
+
+    alter(AlterConfigOpType.SET)
+    try:
+        yield
+    finally:
+        alter(AlterConfigOpType.DELETE)
+
+
+def test_the_writer_seen_last_is_remembered_last(cluster: Cluster, source: Topic) -> None:
+    put(cluster, source, [encode(sale(1))], writer="old")
+    put(cluster, source, [encode(sale(2))], writer="new")
+    put(cluster, source, [encode(sale(3))], writer="old", first=2)
+    with running(make(cluster, source, lambda _: [])):
+        until(lambda: committed(cluster, source) == 3)
+    numbers = Memory(cluster, f"livetide-{source.name}").load({(source.name, PARTITION)})[source.name, PARTITION].numbers
+    assert list(numbers.items()) == [("new", 1), ("old", 2)]
+
+
+def test_too_much_poison_ends_it_with_what_was_buried_committed(cluster: Cluster, source: Topic) -> None:
+    put(cluster, source, [b"\xc1 poison"] * 30)
+    with (
+        pytest.raises(PoisonError, match="10 of the last 10"),
+        running(make(cluster, source, lambda _: [], poison=PoisonLimit(10, 0.5))) as thread,
+    ):
+        thread.join(30)
+    assert committed(cluster, source) == 10
+
+
+def test_a_handler_that_hangs_is_not_alive_and_one_that_waits_is(cluster: Cluster, source: Topic) -> None:
+    entered, go_on, at = threading.Event(), threading.Event(), [0.0]
+    tries: list[float] = []
+
+    def handle(received: Received) -> list[Record]:
+        if len(tries) < 2:
+            tries.append(at[0])
+            at[0] += 100  # half a stall in each try, and longer than one in all
+            raise RetryError("later")
+        entered.set()
+        go_on.wait(30)
+        return []
+
+    subscriber = make(cluster, source, handle, now=lambda: at[0], stall_s=120)
+    assert subscriber.alive() is None
+    put(cluster, source, [encode(sale(1))])
+    with running(subscriber):
+        assert entered.wait(30)
+        assert subscriber.alive() is None
+        at[0] += 121
+        assert f"the handler of {source.name}-{PARTITION}@0 has not come back for 121 s" in str(subscriber.alive())
+        go_on.set()
+        until(lambda: subscriber.alive() is None)
+    at[0] += 1_000
+    assert subscriber.alive() is None  # it has ended, and was not hung
 
 
 def test_publisher_puts_a_record_into_the_partition_of_its_room(cluster: Cluster) -> None:
