@@ -20,7 +20,7 @@ from rich.table import Table
 from livetide.demo.findings import Findings, find
 from livetide.demo.frames import is_exact
 from livetide.demo.receiver import Receiver
-from livetide.demo.summary import Line, compare, lost
+from livetide.demo.summary import Line, compare, lost, still_to_come
 from livetide.playing import Opened, Plan, keep_truth, open_plan, play, positions_folder
 from livetide.reading import StoreRows, reader_url
 from livetide.settings import Settings, load_secrets
@@ -152,7 +152,7 @@ def _settled(look: Callable[[], Findings], truth: Truth, settings: Settings, scr
             with contextlib.suppress(RetryError):
                 behind = {f"{group} on {topic}": n for (group, topic), n in group_lags(cluster).items() if n}
                 found = look()
-                waiting = _waiting(found, truth)
+                waiting = still_to_come(truth, found)
                 quiet = quiet + 1 if not behind and not waiting else 0
                 status.update("  " + (waiting or ", ".join(list(behind)[:3]) or "all read"))
                 if quiet >= QUIET_CHECKS:
@@ -160,16 +160,6 @@ def _settled(look: Callable[[], Findings], truth: Truth, settings: Settings, scr
             if time.monotonic() > until:
                 return look()
             time.sleep(0.5)
-
-
-def _waiting(found: Findings, truth: Truth) -> str:
-    """What is still to come, in words; empty when all is there."""
-    if any(found.rows[kind] < truth.events.get(kind, 0) for kind in found.rows):
-        return "rows on their way"
-    if any(moment["status"] == "provisional" for moment in found.highlights):
-        return "a highlight is still provisional"
-    finals = [moment["id"] for moment in found.highlights if moment["status"] == "final"]
-    return "a clip is being cut" if {clip["highlight"] for clip in found.clips} < set(finals) else ""
 
 
 def _exact_clips(truth: Truth, found: Findings, folder: Path) -> int | None:

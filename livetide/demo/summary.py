@@ -57,6 +57,18 @@ def lost(lines: list[Line]) -> list[Line]:
     return [line for line in lines if line.ok is False]
 
 
+def still_to_come(truth: Truth, found: Findings) -> str:
+    """What the pipeline has still to finish though it has read everything, in words; empty when nothing is."""
+    if any(found.rows[kind] < truth.events.get(kind, 0) for kind in found.rows):
+        return "rows on their way"
+    if any(moment["status"] == "provisional" for moment in found.highlights):
+        return "a highlight is still provisional"
+    if any(paragraph["status"] == "open" for paragraph in found.paragraphs):
+        return "a product paragraph is still open"  # the last of a room ends by the host's silence
+    finals = {moment["id"] for moment in found.highlights if moment["status"] == "final"}
+    return "a clip is being cut" if finals - {clip["highlight"] for clip in found.clips} else ""
+
+
 def _rows(truth: Truth, found: Findings) -> Iterator[Line]:
     for kind, table in COUNTED.items():
         planted, rows, ids = truth.events.get(kind, 0), found.rows[kind], found.distinct[kind]

@@ -93,7 +93,8 @@ def page(context: BrowserContext, demo: Demo, seen: Seen) -> Page:
 
 
 def log_in(page: Page, password: str) -> None:
-    page.keyboard.type(password)  # the field has the focus
+    expect(page.locator("#password")).to_be_focused()
+    page.keyboard.type(password)
     page.keyboard.press("Enter")
     expect(page.get_by_role("navigation")).to_be_visible()
 
@@ -108,6 +109,7 @@ def test_a_wrong_password_lets_nobody_in_and_the_right_one_leads_back(context: B
     page.goto("/clips")
     expect(page).to_have_url(f"{demo.state.console}/login?back=/clips")
     expect(page.get_by_role("textbox")).to_have_count(1)
+    expect(page.locator("#password")).to_be_focused()
     page.keyboard.type("a guess")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_have_text(words("wrong_password", "zh"))
