@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from storage.ledger import Claim
 from storage.recent import Recent, row_key
 from storage.rows import Row, Table
-from streams.records import DeadLetter, FatalError, InvalidError, read_sequence
+from streams.records import DeadLetter, FatalError, InvalidError, meant_for, read_sequence
 
 STAGE: Final = "sink"
 Header = tuple[str, bytes | str | None]
@@ -43,16 +43,20 @@ class Batch:
 
 
 class Partition:
-    """The reading end of one partition: takes messages in the order of their offsets and cuts batches."""
+    """The reading end of one partition: takes messages in the order of their offsets and cuts batches.
+
+    ``recent`` finds the rows of a short while ago, when the first record comes and the table needs them.
+    """
 
     def __init__(
-        self, table: Table, number: int, sequences: dict[str, int], recent: Recent, resend: Claim | None = None
+        self, table: Table, number: int, sequences: dict[str, int], recent: Callable[[], Recent], resend: Claim | None = None
     ) -> None:
         self.table = table
         self.number = number
         self.sequences = dict(resend.before if resend else sequences)
         self.position = -1
-        self._recent = recent
+        self._find_recent = recent
+        self._recent: Recent | None = None
         self._resend = resend
         self._held: list[Message] = []
         self.batch: Batch | None = None
@@ -69,6 +73,8 @@ class Partition:
 
     def take(self, message: Message, clock: Callable[[], int]) -> None:
         """Turn one message into rows of the open batch, or into a dead letter."""
+        if self.table.ids and self._recent is None:  # before anything changes here: the store may be away
+            self._recent = self._find_recent()
         if self._resend and message.offset > self._resend.last:
             self._held.append(message)
             return
@@ -84,7 +90,7 @@ class Partition:
         self.batch.last = message.offset
         self.batch.records += 1
         try:
-            self._rows(self.batch, message)
+            self._rows(self.batch, message, clock)
         except InvalidError as error:
             self.batch.dead.append(self._dead(message, str(error), clock()))
 
@@ -103,7 +109,10 @@ class Partition:
         held, self._held = self._held, []
         return held
 
-    def _rows(self, batch: Batch, message: Message) -> None:
+    def _rows(self, batch: Batch, message: Message, clock: Callable[[], int]) -> None:
+        if not meant_for(message.headers, STAGE):  # another stage had buried it: its row is there since it first came
+            batch.repeats += 1
+            return
         sequence = _sequence(message.headers)
         if sequence and sequence[1] <= self.sequences.get(sequence[0], 0):
             batch.repeats += 1
@@ -112,9 +121,10 @@ class Partition:
             self.sequences[sequence[0]] = sequence[1]
         record = self.table.topic.decode(message.value)
         rows = self.table.rows(record, self.number, message.offset)
-        if not sequence and self.table.ids:
+        if not sequence and self.table.ids and self._recent is not None:
+            now, recent = clock(), self._recent
             keys = (row_key(row[0], row_id) for row, row_id in zip(rows, self.table.ids(record), strict=True))
-            fresh = [row for row, key in zip(rows, keys, strict=True) if not self._recent.repeated(key)]
+            fresh = [row for row, key in zip(rows, keys, strict=True) if not recent.repeated(key, now)]
             batch.repeats += len(fresh) < len(rows)
             rows = fresh
         batch.rows += rows

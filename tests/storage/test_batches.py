@@ -13,7 +13,7 @@ from storage.ledger import Claim
 from storage.recent import Recent, row_key
 from storage.rows import TABLE_OF
 from streams import records as r
-from streams.records import FatalError
+from streams.records import FatalError, RetryError
 
 NOW = 1_700_000_000_000
 
@@ -35,7 +35,7 @@ def message(offset: int, record: Any, sequence: tuple[str, int] | None = None) -
 
 
 def partition(topic: str = "live.sales", **given: Any) -> Partition:
-    return Partition(TABLE_OF[topic], 0, given.pop("sequences", {}), given.pop("recent", Recent()), **given)
+    return Partition(TABLE_OF[topic], 0, given.pop("sequences", {}), given.pop("recent", Recent), **given)
 
 
 def feed(reader: Partition, messages: list[Message]) -> Batch:
@@ -127,16 +127,36 @@ def test_a_batch_that_is_sent_again_ends_where_reading_has_passed_it() -> None:
 
 def test_an_id_is_one_rooms_and_many_rooms_share_a_partition() -> None:
     other = msgspec.structs.replace(sale(1), room="r2")
-    batch = feed(partition(recent=Recent([row_key("r3", "s:1")])), [message(1, sale(1)), message(2, other), message(3, other)])
+    batch = feed(
+        partition(recent=lambda: Recent([row_key("r3", "s:1")])), [message(1, sale(1)), message(2, other), message(3, other)]
+    )
     assert ([row[0] for row in batch.rows], batch.repeats) == (["r", "r2"], 1)
 
 
-def test_old_ids_are_forgotten_in_order() -> None:
-    recent = Recent(["a", "b"], size=2)
-    assert recent.repeated("a")
-    assert not recent.repeated("c")
-    assert not recent.repeated("a")
-    assert recent.repeated("c")
+@pytest.mark.parametrize(("stage", "rows"), [("sink", ["1"]), ("highlights", [])])
+def test_what_is_replayed_for_another_stage_is_no_new_row(stage: str, rows: list[str]) -> None:
+    again = Message(1, b"r", r.encode(mood(1)), [(r.REPLAY_HEADER, stage.encode())])
+    batch = feed(partition("live.mood"), [again])
+    assert (ids(batch, "live.mood"), batch.repeats, batch.records) == (rows, 1 - len(rows), 1)
+
+
+def test_recent_rows_are_looked_up_when_the_first_record_comes_and_a_failure_changes_nothing() -> None:
+    asked = 0
+
+    def find() -> Recent:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise RetryError("the store is away")
+        return Recent([row_key("r", "s:1")])
+
+    reader = partition(recent=find)
+    assert asked == 0
+    with pytest.raises(RetryError):
+        reader.take(message(1, sale(1)), lambda: NOW)
+    assert reader.batch is None
+    batch = feed(reader, [message(1, sale(1)), message(2, sale(2))])
+    assert (asked, ids(batch)) == (2, ["2"])
 
 
 @settings(max_examples=150, deadline=None)
