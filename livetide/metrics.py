@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -51,6 +52,7 @@ METRICS: dict[str, Metric] = {
     "delivery_sent": Metric("counter", "Alert deliveries by channel and result.", ("channel", "result")),
     "delivery_delay_seconds": Metric("histogram", "From the evidence's ingest to the channel's answer.", ("channel",)),
     # all
+    "records_lost": Metric("counter", "Records that retention removed before they were read.", ("topic",)),
     "deadletters": Metric("counter", "Dead letters written, by stage.", ("stage",)),
     "restarts": Metric("counter", "Restarts by the supervisor.", ("process",)),
 }
@@ -79,7 +81,10 @@ class PrometheusMeter:
     def gauge(self, name: str, value: float, /, **labels: str) -> None:
         child = self._child(name, labels)
         assert isinstance(child, Gauge), f"{name} is no gauge"
-        child.set(value)
+        if math.isnan(value) and labels:
+            self._metrics[name].remove(*(labels[label] for label in METRICS[name].labels))
+        else:
+            child.set(value)
 
     def observe(self, name: str, value: float, /, **labels: str) -> None:
         child = self._child(name, labels)

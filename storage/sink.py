@@ -4,7 +4,8 @@
 
 Whatever breaks between two of these steps, the same batch is sent again with the same cut and the same token, and the store,
 which remembers tokens, changes nothing that it has already: in the tables and in the views that they feed.
-While the store is away, partitions are paused and offsets stay where they are.
+While the store is away, partitions are paused and offsets stay where they are. What retention removes meanwhile is counted
+(``records_lost``), and the sink goes on behind it.
 """
 
 from __future__ import annotations
@@ -16,14 +17,15 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final, Protocol, TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, TopicPartition
 
 from storage.batches import Batch, DeadShare, Message, Partition
 from storage.client import Address, StoreClient
 from storage.ledger import Claim, Ledger
-from storage.recent import Recent, stored
 from storage.rows import TABLE_OF
+from storage.sink_lag import Lag, ends_of
 from storage.sink_letters import Letters
+from storage.sink_recovery import Key, Recovery
 from storage.writer import Job, Writer
 from streams.records import FatalError, Meter, RetryError
 
@@ -32,7 +34,6 @@ T = TypeVar("T")
 GROUP: Final = "livetide-sink"
 PATIENCE_MS: Final = 2_000
 CONSUME: Final = 500
-Key = tuple[str, int]
 
 
 class Cluster(Protocol):
@@ -65,7 +66,7 @@ class Sink:
 
     def __init__(
         self, cluster: Cluster, store: str, *, meter: Meter, clock: Callable[[], int], group: str = GROUP, instance: str = "",
-        topics: Iterable[str] = tuple(TABLE_OF), flush_ms: int = 500, flush_rows: int = 50_000, dead_limit: float = 0.5,
+        topics: Iterable[str] = tuple(TABLE_OF), flush_ms: int = 300, flush_rows: int = 50_000, dead_limit: float = 0.5,
         session_ms: int = 10_000,
     ) -> None:  # fmt: skip
         self._cluster = cluster
@@ -83,12 +84,14 @@ class Sink:
         settings = {"group_instance_id": instance} if instance else {}
         self._consumer = Consumer(
             cluster.client(
-                group_id=group, enable_auto_commit=False, auto_offset_reset="earliest", session_timeout_ms=session_ms,
+                group_id=group, enable_auto_commit=False, auto_offset_reset="error", session_timeout_ms=session_ms,
                 partition_assignment_strategy="range", queued_max_messages_kbytes=16_384, fetch_wait_max_ms=50,
                 fetch_error_backoff_ms=100, enable_partition_eof=False, **settings,
             )
         )  # fmt: skip
+        self._lag = Lag(ends_of(cluster.client()), meter)
         self._partitions: dict[Key, Partition] = {}
+        self._overtaken = False
         self._unread: list[Key] = []
         self._generation = 0
         self._ledger: Ledger | None = None
@@ -108,6 +111,9 @@ class Sink:
     def run(self, stop: threading.Event) -> None:
         """Read, write, commit, until ``stop`` is set."""
         self._stop = stop
+        measured = threading.Event()
+        measuring = threading.Thread(target=self._lag.run, args=(measured,), name="sink-lag", daemon=True)
+        measuring.start()
         try:
             with suppress(_Moved):
                 self._log_id = self._find_log()
@@ -119,6 +125,8 @@ class Sink:
             self._last_turn()
         finally:
             self._ready = False
+            measured.set()
+            measuring.join()
             self._consumer.close()
             self._writer.close()
             self._client.close()
@@ -136,6 +144,9 @@ class Sink:
         waited = self._oldest is not None and self._clock() - self._oldest >= max(self._flush_ms, self._took)
         if urgent or waited or self._buffered >= self._flush_rows or any(p.due for p in self._partitions.values()):
             self._flush()
+        if self._overtaken:
+            self._flush()
+            self._assigned(self._consumer, self._consumer.assignment())
 
     def _last_turn(self) -> None:
         """On the way out: what is held goes to the store if that is quick; if not, it is still in Kafka."""
@@ -149,9 +160,9 @@ class Sink:
         """One message of the consumer; whether its rows should not wait."""
         error = message.error()
         if error is not None:
-            self._consumer_error(error)
+            self._consumer_error(message)
             return False
-        partition = self._partitions.get((message.topic(), message.partition()))
+        partition = self._partitions.get(_key(message))
         if partition is None:
             return False  # taken away meanwhile
         rows = len(partition.batch.rows) if partition.batch else 0
@@ -161,7 +172,12 @@ class Sink:
             self._oldest = self._clock()
         return partition.table.urgent
 
-    def _consumer_error(self, error: Any) -> None:
+    def _consumer_error(self, message: Any) -> None:
+        error = message.error()
+        if error.code() == KafkaError._AUTO_OFFSET_RESET:
+            log.warning("%s/%s: the log no longer has what comes next; starts again from the ledger", *_key(message))
+            self._overtaken = True
+            return
         if error.fatal() or error.code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED):
             raise FatalError(f"Kafka at {self._cluster.servers} refuses the sink: {error.str()}")
         if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
@@ -233,11 +249,7 @@ class Sink:
             # The ledger has the batch: whoever reads on from here sends it once more, and the store changes nothing.
             log.info("offsets not committed: %s", error)
         for place in offsets:
-            low_high = self._consumer.get_watermark_offsets(TopicPartition(place.topic, place.partition), cached=True)
-            if low_high and low_high[1] >= 0:
-                self._meter.gauge(
-                    "sink_lag", max(0, low_high[1] - place.offset), topic=place.topic, partition=str(place.partition)
-                )
+            self._lag.reached((place.topic, place.partition), place.offset)
 
     def _patiently(self, work: Callable[[], T]) -> T:
         """Try until the store takes it. Partitions are paused meanwhile, and the group is kept by polling."""
@@ -263,6 +275,8 @@ class Sink:
             message = self._consumer.poll(0)  # keeps the membership alive, and learns of partitions given and taken
             if message is not None and message.error() is None:
                 raise FatalError(f"{message.topic()}/{message.partition()} gave a record although it was paused")
+            if message is not None:
+                self._consumer_error(message)
             if generation != self._generation:
                 raise _Moved
 
@@ -270,9 +284,10 @@ class Sink:
 
     def _assigned(self, consumer: Any, places: list[Any]) -> None:
         self._forget()
-        consumer.assign(places)
-        consumer.pause(places)
         self._unread = [(place.topic, place.partition) for place in places]
+        nowhere = [TopicPartition(*key, OFFSET_END) for key in self._unread]  # until it is known where reading begins
+        consumer.assign(nowhere)
+        consumer.pause(nowhere)
 
     def _revoked(self, _consumer: Any, _places: list[Any]) -> None:
         self._forget()
@@ -280,51 +295,25 @@ class Sink:
     def _forget(self) -> None:
         self._generation += 1
         self._partitions = {}
+        self._overtaken = False
+        self._lag.forget()
         self._unread = []
         self._oldest, self._buffered = None, 0
         self._ready, self._trouble = False, "waits for its partitions"
 
     def _recover(self) -> None:
-        """Find where each partition goes on: behind its newest batch, or with that batch when Kafka does not say it is done."""
-        keys = list(self._unread)
         ledger = self._ledger
         assert ledger is not None
-        newest = self._patiently(lambda: ledger.newest(keys))
-        committed = {
-            (place.topic, place.partition): place.offset
-            for place in self._ask(lambda: self._consumer.committed([TopicPartition(*key) for key in keys], timeout=10))
-        }
-        starts = []
-        for key in keys:
-            partition, start = self._start(key, newest.get(key), committed.get(key, -1))
-            self._partitions[key] = partition
-            starts.append(TopicPartition(*key, start))
-        self._patiently(lambda: ledger.prune(keys))
+        recovery = Recovery(self._consumer, self._client, ledger, self._meter, self._clock, self._patiently, self._ask)
+        starts = recovery.starts(self._unread)
+        for key, start in starts.items():
+            self._partitions[key] = start.partition
+            self._lag.reached(key, start.reached)
         self._unread = []
-        self._consumer.assign(starts)
-        self._consumer.resume(starts)
+        places = [TopicPartition(*key, start.offset) for key, start in starts.items()]
+        self._consumer.assign(places)
+        self._consumer.resume(places)
         self._ready = True
-        log.info(
-            "reads %s partitions; %s batches are sent again",
-            len(keys),
-            sum(p.waits_for is not None for p in self._partitions.values()),
-        )
-
-    def _start(self, key: Key, newest: Claim | None, committed: int) -> tuple[Partition, int]:
-        table = TABLE_OF[key[0]]
-        low, high = self._ask(lambda: self._consumer.get_watermark_offsets(TopicPartition(*key), timeout=10))
-        if newest and newest.last >= high:
-            raise FatalError(
-                f"{key[0]}/{key[1]} ends at offset {high}, but the store has rows up to {newest.last}: the topic was made "
-                "anew. Give the sink an empty store, or the log that belongs to this one"
-            )
-        resend = newest if newest and committed <= newest.last else None
-        recent = self._patiently(lambda: stored(self._client, table.name, key[1], resend)) if table.ids else Recent()
-        if resend and resend.first < low:
-            log.error("%s/%s: records %s to %s are gone from the log before they were sent again", *key, resend.first, low - 1)
-        start = resend.first if resend else max(committed, newest.last + 1 if newest else 0)
-        partition = Partition(table, key[1], newest.after if newest else {}, recent, resend)
-        return partition, max(start, low) if start > 0 else OFFSET_BEGINNING
 
     def _find_log(self) -> str:
         found = str(self._ask(lambda: self._consumer.list_topics(timeout=10)).cluster_id or "")
@@ -346,6 +335,10 @@ class Sink:
             if self._stop.wait(wait):
                 raise _Moved
             wait = min(wait * 2, 5.0)
+
+
+def _key(message: Any) -> Key:
+    return message.topic(), message.partition()
 
 
 def _closable(partition: Partition) -> bool:
