@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-from analytics.answers import AGAIN_MS, BETWEEN_MS, Answers
+from typing import Literal
+
+import msgspec
+import pytest
+
+from analytics.answers import AGAIN_MS, BETWEEN_MS, ROOMS, STATE_BYTES, Answers
 from analytics.comprehension import Comprehension
+from analytics.shelf import ROOM_BYTES, SHEETS_BYTES
 from streams.agents.answers import AGENT
-from streams.records import Answer, Chat, ComprehendedEnvelope, DanmakuEnvelope, HostCommand, Record
+from streams.records import (
+    Answer,
+    Chat,
+    ComprehendedEnvelope,
+    DanmakuEnvelope,
+    HostCommand,
+    InvalidError,
+    Product,
+    Question,
+    Record,
+)
 from streams.topics import CATALOGUE, COMPREHENDED
 from tests.analytics.contract import Step, check_hash_seeds, check_operator
 from tests.analytics.sheets import sheet
@@ -104,6 +120,115 @@ def test_rooms_are_bounded_and_the_last_used_stay() -> None:
     again = Answers(rooms=3)
     again.load(state)
     assert again.dump() == state
+
+
+def big(sku: str, ts: int = 0, *, room: str = "r", pairs: int = 100, letters: int = 1_000) -> Product:
+    """A sheet as large as the border lets through."""
+    faq = [Question(f"{n}{'问' * 297}吗", "答" * letters) for n in range(pairs)]
+    return Product(
+        room=room, event_ts=START + ts, ingest_ts=START, id=f"{sku}{ts}", source="s", sku=sku, type="show", name="大",
+        price=9_900, faq=faq,
+    )  # fmt: skip
+
+
+def thin(sku: str, ts: int, kind: Literal["show", "pin", "withdraw"] = "pin", *, room: str = "r") -> Product:
+    return Product(room=room, event_ts=START + ts, ingest_ts=START, id=f"{sku}{ts}", source="s", sku=sku, type=kind)
+
+
+def test_one_room_with_hundreds_of_huge_sheets_stays_within_its_bound() -> None:
+    operator = Answers()
+    operator.feed(sheet("vest", START, room="q"), 0)
+    for number in range(120):
+        operator.feed(big(f"sku{number}", number), number + 1)
+    assert len(operator.dump()) < ROOM_BYTES + 10_000
+    told = operator.gauges()
+    assert told["sheets"] + told["sheets_forgotten"] == 121
+    assert told["sheets_forgotten"] > 100
+    (answer, *_) = operator.feed(asked([f"5{'问' * 297}吗"], 200), 200)
+    assert isinstance(answer, Answer)
+    assert (answer.status, answer.sku) == ("given", "sku119"), "the one on show is there"
+    assert [type(r) for r in operator.feed(asked(["能机洗吗"], 200, room="q"), 201)] == [Answer, HostCommand], (
+        "others keep theirs"
+    )
+
+
+def test_many_rooms_with_many_sheets_stay_within_the_bound_of_a_partition() -> None:
+    operator = Answers()
+    for number in range(60):
+        operator.feed(big(f"sku{number}", number, room=f"room{number % 30}"), number)
+    assert len(operator.dump()) <= SHEETS_BYTES + 30 * 200
+    assert STATE_BYTES <= 8_000_000
+    small = Answers(sheets_bytes=20_000)
+    for number in range(200):
+        small.feed(sheet("vest", START + number, room=f"room{number % 40}"), number)
+        assert len(small.dump()) <= 20_000 + 40 * 200
+    assert [type(r) for r in small.feed(asked(["能机洗吗"], 300, room="room39"), 300)] == [Answer, HostCommand]
+    again = Answers(sheets_bytes=20_000)
+    again.load(small.dump())
+    for operator in (small, again):
+        operator.feed(sheet("fryer", START + 400, room="room39"), 400)
+    assert again.dump() == small.dump(), "what goes first is the same after a restart"
+    assert again.gauges() == small.gauges()
+
+
+def test_what_is_used_stays() -> None:
+    operator = Answers(sheets_bytes=5_000)
+    operator.feed(sheet("vest", START, room="asked"), 0)
+    operator.feed(sheet("vest", START, room="silent"), 1)
+    for number in range(20):
+        operator.feed(asked(["能机洗吗"], number * 9_000, room="asked"), 2 * number + 2)
+        operator.feed(sheet("fryer", START + number, room=f"room{number}"), 2 * number + 3)
+    (one,), silent = (operator.feed(asked(["能机洗吗"], 190_000, room=room), 99)[:1] for room in ("asked", "silent"))
+    assert isinstance(one, Answer)
+    assert one.status == "given"
+    assert [r.status for r in silent if isinstance(r, Answer)] == ["unknown"]
+
+
+def test_rooms_with_long_names_stay_within_the_bound() -> None:
+    operator = Answers(sheets_bytes=1_000)
+    for number in range(ROOMS + 50):
+        operator.feed(thin("s" * 500 + str(number), 1, room="r" * 500 + str(number)), number)
+    assert len(operator.dump()) <= 1_000 + STATE_BYTES - SHEETS_BYTES
+    with pytest.raises(InvalidError, match="name"):
+        operator.feed(thin("x", 1, room="r" * 513), 0)
+
+
+def test_a_sheet_beyond_the_bounds_is_refused_and_no_other_product_answers_for_it() -> None:
+    operator = Answers()
+    operator.feed(sheet("vest", START), 0)
+    for number, huge in enumerate((big("huge", 1, pairs=100, letters=3_000), big("huge", 2, pairs=200, letters=1))):
+        with pytest.raises(InvalidError, match=r"sheet of 'huge' has \d+ (bytes|entries)"):
+            operator.feed(huge, number)
+    with pytest.raises(InvalidError, match="sku"):
+        operator.feed(thin("x" * 513, 3), 3)
+    (answer,) = operator.feed(asked(["多少钱"], 4), 4)
+    assert isinstance(answer, Answer)
+    assert answer.status == "unknown", "the vest is not on show"
+    operator.feed(thin("vest", 5), 5)
+    assert len(operator.feed(asked(["多少钱"], 6), 6)) == 2
+
+
+@pytest.mark.parametrize("wrong_ms", [9 * 60_000, 4 * 60_000, 25_000, -9 * 60_000])
+def test_one_wrong_time_stamp_does_not_silence_the_host(wrong_ms: int) -> None:
+    steps: list[Record] = [sheet("vest", START), asked(["能机洗吗"])]
+    steps += [asked(["哈哈"], 5_000), asked(["有什么颜色"], 10_000 + wrong_ms, first=5), asked(["哈哈"], 14_000)]
+    steps += [asked(["尺码怎么选"], 24_000), asked(["能退吗"], 33_000)]
+    assert [c.event_ts - START for c in play(steps)[1]][-2:] == [24_000, 33_000]
+
+
+def test_a_quiet_room_with_one_viewer_is_answered() -> None:
+    texts = ["能机洗吗", "尺码怎么选", "能退吗"]
+    steps: list[Record] = [asked([text], number * 40_000) for number, text in enumerate(texts)]
+    assert [c.event_ts - START for c in play([sheet("vest"), *steps])[1]] == [0, 40_000, 80_000]
+
+
+def test_a_wish_without_the_form_of_a_question_is_not_told_as_unknown() -> None:
+    answers, _ = play([sheet("vest"), asked(["上链接", "链接链接", "链接在哪", "求链接"])])
+    assert [(a.question, a.status) for a in answers] == [("链接在哪", "unknown")]
+    bag = thin("bag", 1)
+    bag = msgspec.structs.replace(bag, faq=[Question("链接在哪", "点右下角小黄车")])
+    answers, _ = play([bag, asked(["上链接"])])
+    assert [a.status != "unknown" for a in answers] == [True], "what a sheet answers is answered"
 
 
 def test_many_rooms_that_ask_are_answered() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
+import msgspec
 import pytest
 
-from analytics.shelf import RoomFaq
+from analytics.encoders import Rows, load_encoder
 from analytics.fold import fold
 from analytics.sheet import entries_of, load_topics, prices_hold
+from analytics.shelf import OPEN_ENTRIES, ROOM_SHEETS, RoomFaq, Shelf
 from streams.records import Product, Question
 from streams.sources.simulator.catalogue import ITEMS
 from streams.sources.simulator.questions import FAMILIES, SPECIAL
@@ -147,6 +150,96 @@ def test_many_sheets_give_the_same() -> None:
         assert answer(faq, text) == answer(few, text)
     assert faq.best("编7款的第3问").score > 0
     assert faq.best("编7款的第3问").entry is not None
+
+
+class Counting:
+    """The encoder, counting the texts that it is given."""
+
+    name = "counting"
+
+    def __init__(self) -> None:
+        self.texts = 0
+
+    def encode(self, texts: Sequence[str]) -> Rows:
+        self.texts += len(texts)
+        return load_encoder().encode(texts)
+
+
+def pin(sku: str, ts: int) -> Product:
+    return Product(room="r", event_ts=ts, ingest_ts=ts, id=f"pin{ts}", source="s", sku=sku, type="pin")
+
+
+def test_an_event_without_a_change_touches_no_index() -> None:
+    encoder = Counting()
+    faq = RoomFaq("r", Shelf(encoder))
+    for product in (sheet("fryer", 1), sheet("vest", 2)):
+        faq.put(product)
+        faq.best(fold("多少钱"))
+    built = encoder.texts
+    for number in range(10):
+        for again in (pin("fryer", 10 * number + 10), sheet("vest", 10 * number + 15, "pin")):
+            faq.put(again)
+            assert faq.best(fold("多少钱")).status == "given"
+    assert encoder.texts == built
+
+
+def test_a_changed_sheet_rebuilds_its_own_rows_only() -> None:
+    encoder = Counting()
+    faq = RoomFaq("r", Shelf(encoder))
+    for product in (sheet("fryer", 1), sheet("vest", 2)):
+        faq.put(product)
+        faq.best(fold("多少钱"))
+    before = encoder.texts
+    faq.put(msgspec.structs.replace(sheet("fryer", 3), price=25_900))
+    assert answer(faq, "多少钱")[2] == "小满空气炸锅 5L现在259.00元"
+    assert encoder.texts - before == 13 + 1, "ten pairs, two attributes and the price of this sheet; and the question"
+
+
+def test_indexes_are_bounded_by_their_entries_and_change_no_answer() -> None:
+    shelf, free = Shelf(most_indexed=60), Shelf()
+    few, all_kept = ({sku: RoomFaq(sku, kept) for sku in (f"room{n}" for n in range(30))} for kept in (shelf, free))
+    for rooms in (few, all_kept):
+        for name, faq in rooms.items():
+            faq.put(sheet("vest", 1, room=name))
+    for text in ("能机洗吗", "尺码怎么选"):
+        assert [faq.best(fold(text)) for faq in few.values()] == [faq.best(fold(text)) for faq in all_kept.values()]
+    assert len(shelf._indexes) == 3
+    assert shelf._indexed <= 60
+    assert len(free._indexes) == 30
+
+
+def test_a_room_keeps_the_sheets_that_it_used_last() -> None:
+    faq = RoomFaq()
+    faq.put(sheet("fryer", 1))
+    for number in range(ROOM_SHEETS + 20):
+        faq.put(
+            Product(room="r", event_ts=2, ingest_ts=2, id="p", source="s", sku=f"n{number}", type="pin", name=f"甲{number}")
+        )
+        if number % 50 == 0:
+            assert answer(faq, "炸锅会粘吗")[:2] == ("given", "fryer")
+    assert len(faq) == ROOM_SHEETS
+    assert faq.shelf.forgotten == 21
+    assert faq.product("fryer") is not None
+    assert faq.product("n5") is None
+
+
+def test_where_nothing_is_meant_the_sheets_used_last_are_asked() -> None:
+    encoder = Counting()
+    faq = RoomFaq("r", Shelf(encoder))
+    for number in range(60):
+        faq.put(msgspec.structs.replace(sheet("vest", number), sku=f"vest{number}", name="", attributes={}))
+    faq.put(pin("vest59", 100))
+    faq.put(msgspec.structs.replace(sheet("vest", 101, "withdraw"), sku="vest59"))
+    match = faq.best(fold("能机洗吗"))
+    assert match.status == "proposed"
+    assert match.entry is not None
+    assert match.entry.sku in {f"vest{number}" for number in range(55, 59)}
+    assert encoder.texts <= OPEN_ENTRIES + 1
+
+
+@pytest.mark.parametrize("text", ["一" * 100_000, "1" * 100_000, "1" * 50_000 + " " * 50_000, "¥" + " " * 100_000])
+def test_prices_are_checked_in_linear_time(text: str) -> None:
+    assert prices_hold(text, with_answer("")), "quadratic time would take minutes"
 
 
 def test_hostile_questions() -> None:
