@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console as Screen
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -56,6 +56,7 @@ def run(show: Show, given: Settings, screen: Screen) -> bool:
         stack = Stack(Settings(**(given.model_dump(exclude_unset=True) | webhook | {"data": data})))
         stack.down()  # what an interrupted demo left behind
         began = time.monotonic()
+        signal.signal(signal.SIGTERM, _asked_to_end)
         try:
             settings = _start(stack, screen)
             good = _perform(show, settings, receiver, screen, began)
@@ -65,6 +66,11 @@ def run(show: Show, given: Settings, screen: Screen) -> bool:
             screen.print("Stopping the stack …")
             stack.down()
     return good
+
+
+def _asked_to_end(number: int, _frame: object) -> NoReturn:
+    """SIGTERM ends the demo as Ctrl-C does: with its stack."""
+    raise SystemExit(128 + number)
 
 
 def _start(stack: Stack, screen: Screen) -> Settings:

@@ -79,13 +79,23 @@ class Demo:
         assert STAYS in self.text, f"the demo ended with exit code {process.returncode}:\n{self.text}"
 
     def interrupt(self) -> int:
-        """Ctrl-C; its exit code."""
+        """Ctrl-C, which speaks to the whole group; its exit code."""
         assert self._process is not None
         os.killpg(self._process.pid, signal.SIGINT)
+        return self._ended()
+
+    def terminate(self) -> int:
+        """What a service manager or `timeout` does; its exit code."""
+        assert self._process is not None
+        self._process.terminate()
+        return self._ended()
+
+    def _ended(self) -> int:
+        assert self._process is not None
         try:
             return self._process.wait(ENDS_S)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"the demo did not end within {ENDS_S} s of Ctrl-C:\n{self.text}") from None
+            raise AssertionError(f"the demo did not end within {ENDS_S} s:\n{self.text}") from None
 
     def clean_up(self) -> None:
         """Leave nothing behind, whatever has happened."""
