@@ -77,7 +77,7 @@ class Settings(BaseSettings):
         0.5,
         gt=0,
         le=1,
-        description="Share of dead letters among the newest records beyond which an agent or the sink stops. "
+        description="Share of dead letters among the newest records beyond which an agent, the sink or another reader stops. "
         "1: never, to work off what a broken writer has left in the log.",
     )
     agents: str = Field("all", description="The agents a worker runs: names with commas between, or `all`.")

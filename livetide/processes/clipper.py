@@ -7,13 +7,14 @@ from threading import Event
 
 from clipper.clips import ClipMaker
 from clipper.recording import Recording
-from livetide.processes.duty import clock, on_duty
+from livetide.processes.duty import all_alive, clock, on_duty
 from livetide.settings import Settings
 from streams import topics
 from streams.lag import group_lags
 from streams.records import Clip, Record
 from streams.segments import SegmentStore
-from streams.subscriber import Received, Subscriber
+from streams.shell.poison import PoisonLimit
+from streams.subscriber import Handle, Received, Subscriber
 
 log = logging.getLogger(__name__)
 EXPIRE_EVERY_S = 60
@@ -37,7 +38,8 @@ def run(settings: Settings) -> None:
             if count := recording.expire(before, lambda uri: store.path(uri).unlink(missing_ok=True)):
                 log.info("removed %d segments older than %s h", count, settings.segment_hours)
 
-    with on_duty(settings) as duty:
+    readers: list[Subscriber] = []
+    with on_duty(settings, alive=all_alive(readers)) as duty:
 
         def make(received: Received) -> list[Record]:
             made = list(maker.make(received.record))
@@ -47,10 +49,11 @@ def run(settings: Settings) -> None:
                 duty.meter.observe("clip_seconds", (clock() - clip.ingest_ts) / 1000)
             return made
 
-        recorder = Subscriber(
-            cluster, RECORDER, (topics.FRAMES,), lambda it: maker.note(it.record), meter=duty.meter, clock=clock
-        )
-        cutter = Subscriber(
-            cluster, "livetide-clipper", (topics.HIGHLIGHTS,), make, meter=duty.meter, clock=clock, writer="clipper"
-        )
+        def subscriber(group: str, topic: topics.Topic, handle: Handle, writer: str = "") -> Subscriber:
+            poison = PoisonLimit(share=settings.poison_limit)
+            return Subscriber(cluster, group, (topic,), handle, meter=duty.meter, clock=clock, writer=writer, poison=poison)
+
+        recorder = subscriber(RECORDER, topics.FRAMES, lambda it: maker.note(it.record))
+        cutter = subscriber("livetide-clipper", topics.HIGHLIGHTS, make, writer="clipper")
+        readers += recorder, cutter
         duty.run([recorder.run, cutter.run, expire])

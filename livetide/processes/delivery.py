@@ -10,11 +10,12 @@ import httpx
 from livetide.delivery.outbox import Outbox, Waiting
 from livetide.delivery.sender import Sender
 from livetide.delivery.webhook import Webhook
-from livetide.processes.duty import Duty, clock, on_duty
+from livetide.processes.duty import Duty, all_alive, clock, on_duty
 from livetide.settings import Settings
 from streams import topics
 from streams.publisher import Publisher
 from streams.records import Alert, DeadLetter, encode
+from streams.shell.poison import PoisonLimit
 from streams.subscriber import Received, Subscriber
 
 STAGE = "delivery-webhook"
@@ -22,11 +23,15 @@ STAGE = "delivery-webhook"
 
 def run(settings: Settings) -> None:
     """Run until SIGTERM."""
-    with on_duty(settings) as duty, httpx.Client(follow_redirects=False, trust_env=False) as client:
-        duty.run(_webhook(settings, duty, client) if settings.webhook_url else [])
+    readers: list[Subscriber] = []
+    with (
+        on_duty(settings, alive=all_alive(readers)) as duty,
+        httpx.Client(follow_redirects=False, trust_env=False) as client,
+    ):
+        duty.run(_webhook(settings, duty, client, readers) if settings.webhook_url else [])
 
 
-def _webhook(settings: Settings, duty: Duty, client: httpx.Client) -> list[Callable[[Event], None]]:
+def _webhook(settings: Settings, duty: Duty, client: httpx.Client, readers: list[Subscriber]) -> list[Callable[[Event], None]]:
     secret = settings.webhook_secret.get_secret_value() or duty.secrets["webhook_secret"]
     console = f"http://{settings.host}:{settings.console_port}"
     webhook = Webhook(settings.webhook_url, secret, console, duty.meter, clock, client)
@@ -46,5 +51,9 @@ def _webhook(settings: Settings, duty: Duty, client: httpx.Client) -> list[Calla
         publisher.flush()
         duty.meter.count("deadletters", stage=STAGE)
 
-    reader = Subscriber(settings.cluster(), f"livetide-{STAGE}", (topics.ALERTS,), keep, meter=duty.meter, clock=clock)
+    reader = Subscriber(
+        settings.cluster(), f"livetide-{STAGE}", (topics.ALERTS,), keep, meter=duty.meter, clock=clock,
+        poison=PoisonLimit(share=settings.poison_limit),
+    )  # fmt: skip
+    readers.append(reader)
     return [reader.run, Sender(outbox, webhook.send, bury, clock).run]

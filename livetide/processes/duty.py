@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Thread
+from typing import Protocol
 
-from livetide.health import HealthServer
+from livetide.health import Check, HealthServer, fine
 from livetide.metrics import PrometheusMeter
 from livetide.settings import Settings, load_secrets
 
@@ -52,13 +53,22 @@ class Duty:
             self.stop.set()
 
 
+class Watched(Protocol):
+    def alive(self) -> str | None: ...
+
+
+def all_alive(watched: Iterable[Watched]) -> Check:
+    """The liveness of a process that is well while each of these is; some may join later."""
+    return lambda: next((reason for one in watched if (reason := one.alive())), None)
+
+
 @contextmanager
-def on_duty(settings: Settings, ready: Callable[[], str | None] = lambda: None) -> Iterator[Duty]:
-    """Signals, meter and health server for the time of the block."""
+def on_duty(settings: Settings, ready: Check = fine, alive: Check = fine) -> Iterator[Duty]:
+    """Signals, meter and health server for the time of the block. ``alive`` is asked by whoever restarts what hangs."""
     duty = Duty(PrometheusMeter(), load_secrets(settings.data))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: duty.stop.set())
-    health = HealthServer(settings.host, settings.health_port, duty.secrets["operator_key"], duty.meter, ready)
+    health = HealthServer(settings.host, settings.health_port, duty.secrets["operator_key"], duty.meter, ready, alive)
     health.start()
     try:
         yield duty

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from livetide.processes.duty import clock, on_duty
+from livetide.processes.duty import all_alive, clock, on_duty
 from livetide.settings import Settings
 from realtime_host.host import Host
 from realtime_host.voice import EspeakVoice
 from streams import topics
 from streams.records import HostEvent, Record
+from streams.shell.poison import PoisonLimit
 from streams.subscriber import Received, Subscriber
 
 
@@ -15,7 +16,8 @@ def run(settings: Settings) -> None:
     """Run until SIGTERM."""
     voice = EspeakVoice()
     host = Host(voice, settings.data / "speech", clock)
-    with on_duty(settings) as duty:
+    readers: list[Subscriber] = []
+    with on_duty(settings, alive=all_alive(readers)) as duty:
 
         def handle(received: Received) -> list[Record]:
             done = list(host.handle(received.record))
@@ -27,8 +29,10 @@ def run(settings: Settings) -> None:
             return done
 
         subscriber = Subscriber(
-            settings.cluster(), "livetide-host", (topics.HOST_COMMANDS,), handle, meter=duty.meter, clock=clock, writer="host"
-        )
+            settings.cluster(), "livetide-host", (topics.HOST_COMMANDS,), handle, meter=duty.meter, clock=clock, writer="host",
+            poison=PoisonLimit(share=settings.poison_limit),
+        )  # fmt: skip
+        readers.append(subscriber)
         try:
             duty.run([subscriber.run])
         finally:

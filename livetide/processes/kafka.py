@@ -37,7 +37,12 @@ def run(settings: Settings) -> None:
             while not stop.is_set() and silent < SILENT:
                 if _ended(broker, stop):
                     raise FatalError(f"the Kafka broker ended; its log: {broker.logs / 'kafka.log'}")
-                silent = 0 if stop.is_set() or broker.answers() else silent + 1
+                if stop.is_set() or broker.answers():
+                    silent = 0
+                    answering.set()
+                else:
+                    silent += 1
+                    answering.clear()
             if silent >= SILENT:
                 raise FatalError(f"the Kafka broker has not answered {SILENT} times; its log: {broker.logs / 'kafka.log'}")
         finally:
@@ -49,7 +54,7 @@ def run(settings: Settings) -> None:
             train(settings.cache, stopped=stop.is_set)
         stop.wait()
 
-    with on_duty(settings, lambda: None if answering.is_set() else "the broker is starting") as duty:
+    with on_duty(settings, lambda: None if answering.is_set() else "the broker does not answer") as duty:
         duty.run([keep, prepare_faster_starts])
 
 

@@ -1,7 +1,8 @@
 """The supervisor: starts programs in order, watches them, starts them again, and ends them.
 
 One thread a program, so that what happens to one reads from top to bottom (:meth:`Supervisor._tend`). A program is started when
-all that it comes after are ready, and counted as failing only while they are: whoever dies because Kafka is away is no culprit.
+all that it comes after are ready, and counted as failing only while they are (they are asked again then: a broker may hang and
+not end): whoever dies because Kafka is away is no culprit.
 """
 
 from __future__ import annotations
@@ -169,12 +170,14 @@ class Supervisor:
     def _tend(self, spec: Spec) -> None:
         ends: deque[float] = deque()
         false_starts = 0
-        while self._wait_for(spec.after):
+        innocent = False
+        while self._wait_for(spec.after, well=innocent):
             reason = self._live(spec)
             (self._run / f"{spec.name}.pid").unlink(missing_ok=True)
             if reason is None or self._stopping.is_set():
                 break
-            if all(self._ready[name].is_set() for name in spec.after):
+            innocent = not all(self._well(name) for name in spec.after)
+            if not innocent:
                 ends.append(time.monotonic())
                 false_starts = 0 if spec.name in self._proven else false_starts + 1
             while ends and ends[0] < time.monotonic() - self._policy.within:
@@ -190,14 +193,20 @@ class Supervisor:
         if self._stopping.is_set():
             self._set(spec.name, "stopped")
 
-    def _wait_for(self, names: Iterable[str]) -> bool:
-        """Wait until all of ``names`` are ready at once; False when it is time to stop."""
+    def _wait_for(self, names: Iterable[str], *, well: bool) -> bool:
+        """Wait until all of ``names`` are ready at once (``well``: and say so when asked); False when it is time to stop."""
         names = list(names)
         while not self._stopping.is_set():
             if all(self._ready[name].is_set() for name in names):
-                return True
+                if not well or all(self._well(name) for name in names):
+                    return True
+                self._stopping.wait(5 * self._policy.ready_every)
             self._stopping.wait(0.05)
         return False
+
+    def _well(self, name: str) -> bool:
+        spec = self.specs[name]
+        return self._ready[name].is_set() and (spec.once or _ask(spec.ready) is None)
 
     def _give_up(self, spec: Spec, times: int, reason: str) -> None:
         log.error(

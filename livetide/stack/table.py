@@ -14,6 +14,7 @@ from livetide.stack.state import StackState
 from livetide.stack.supervisor import Probe, Spec
 
 TIMEOUT = 5.0
+NEED_STORE = ("setup", "sink", "console")
 
 
 def process_names(settings: Settings) -> list[str]:
@@ -53,10 +54,17 @@ def specs(settings: Settings, ports: Mapping[str, str], key: str) -> list[Spec]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("LIVETIDE_")}
     shared = inherited | environment_of(settings) | {name: port for name, port in ports.items() if "." not in name}
     spine = tuple(name for name in ("kafka", "store") if name in names)
-    return [
-        _spec(name, () if name in spine else spine if name == "setup" else ("setup",), shared, settings, ports, key)
-        for name in names
-    ]
+    return [_spec(name, _after(name, spine), shared, settings, ports, key) for name in names]
+
+
+def _after(name: str, spine: tuple[str, ...]) -> tuple[str, ...]:
+    """What must be ready before ``name``. `setup` stays done for ever while the spine may go away and come back: so whoever
+    needs a part of it is after that part, too, and an outage does not count as a failure of its own."""
+    if name in spine:
+        return ()
+    if name in NEED_STORE:
+        return spine if name == "setup" else (*spine, "setup")
+    return (*(part for part in spine if part == "kafka"), "setup")
 
 
 def _spec(

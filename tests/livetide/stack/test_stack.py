@@ -166,6 +166,17 @@ def test_a_cluster_that_is_set_needs_no_embedded_one(tmp_path: Path) -> None:
     assert (state.kafka, state.clickhouse) == ("broker:9092", "store:9000")
 
 
+def test_everybody_comes_after_what_it_needs_while_it_runs(tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path)
+    after = {spec.name: spec.after for spec in specs(settings, choose(settings, placed_names(settings)), "key")}
+    assert (after["kafka"], after["store"], after["setup"]) == ((), (), ("kafka", "store"))
+    assert after["worker"] == after["gateway"] == after["host"] == ("kafka", "setup")
+    assert after["sink"] == ("kafka", "store", "setup")
+    outside = Settings(data=tmp_path, kafka="broker:9092")
+    after = {spec.name: spec.after for spec in specs(outside, choose(outside, placed_names(outside)), "key")}
+    assert (after["worker"], after["sink"]) == (("setup",), ("store", "setup"))
+
+
 def test_children_get_settings_by_environment_and_secrets_never_by_command_line(tmp_path: Path) -> None:
     settings = Settings(data=Path("relative"), kafka_sasl_password=SecretStr("hidden-password"), workers=2)
     ports = choose(settings, placed_names(settings), is_free=lambda port: True)

@@ -150,6 +150,30 @@ def test_who_dies_because_what_it_needs_is_away_is_not_given_up(play: Play) -> N
     play.state("worker", "ready")
 
 
+def test_who_fails_while_what_it_needs_hangs_waits_and_is_not_given_up(play: Play) -> None:
+    hangs = play.folder / "hangs"
+    play.start(
+        [
+            runner(play.diary, "kafka", ready=lambda: "it hangs" if hangs.exists() else None),
+            Spec("setup", (sys.executable, "-I", "-c", ""), dict(os.environ), ("kafka",), once=True),
+            runner(play.diary, "worker", after=("kafka", "setup")),
+        ]
+    )
+    play.state("worker", "ready")
+    broker = play.pid("kafka")
+    hangs.touch()
+    for _ in range(QUICK.most_restarts + 2):
+        os.kill(play.pid("worker"), signal.SIGKILL)
+        until(lambda: play.status("worker").state == "pausing")
+        time.sleep(0.3)
+        assert play.status("worker").state == "pausing", "nothing is started while the broker hangs"
+        hangs.unlink()
+        play.state("worker", "ready")
+        hangs.touch()
+    assert play.pid("kafka") == broker
+    assert play.status("worker").restarts == QUICK.most_restarts + 2
+
+
 def test_a_program_that_runs_but_does_not_live_is_restarted(play: Play) -> None:
     stuck = play.folder / "stuck"
     play.start([runner(play.diary, "worker", alive=lambda: "no progress" if stuck.exists() else None)])
