@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from rich.console import Console as Screen
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -24,7 +25,7 @@ from livetide.demo.summary import Line, compare, lost, still_to_come
 from livetide.playing import Opened, Plan, keep_truth, open_plan, play, positions_folder
 from livetide.reading import StoreRows, reader_url
 from livetide.settings import Settings, load_secrets
-from livetide.stack import Stack, Status
+from livetide.stack import Stack, Status, statuses
 from streams.lag import group_lags
 from streams.publisher import Publisher
 from streams.records import FatalError, LivetideError, RetryError
@@ -112,6 +113,12 @@ def _perform(show: Show, settings: Settings, receiver: Receiver, screen: Screen,
     lines = compare(truth, found, delivered, _exact_clips(truth, found, settings.data / "clips"))
     screen.rule("4  Planted against found")
     screen.print(_table(lines))
+    for status in statuses(settings.data):
+        if status.state == "failed":
+            log = settings.data / "logs" / f"{status.name}.log"
+            screen.print(
+                f"[red]the process {status.name} was given up: {escape(status.reason)}[/] (log: {log})", soft_wrap=True
+            )
     failed = lost(lines)
     verdict = f"[red]{len(failed)} of {len(lines)} lines lost something" if failed else "[green]nothing planted was lost"
     screen.print(f"{verdict}[/] ({time.monotonic() - began:.0f} s in all)")
