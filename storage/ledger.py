@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from storage.client import StoreClient
 from streams.records import FatalError
@@ -24,6 +24,7 @@ from streams.records import FatalError
 TABLE: Final = "live.sink_ledger"
 COLUMNS: Final = ("log_id", "topic", "partition", "first", "last", "before", "after", "owner")
 KEPT: Final = 8
+MANY: Final = 1_000
 
 
 @dataclass(frozen=True)
@@ -73,27 +74,50 @@ class Ledger:
             [c.last for c in claims], [c.before for c in claims], [c.after for c in claims], [self._owner] * len(claims),
         ]  # fmt: skip
         self._client.insert(TABLE, COLUMNS, columns, token=f"ledger:{self._owner}:{token}")
-        newest = self.newest((c.topic, c.partition) for c in claims)
+        holders = self._holders(claims)
         for c in claims:
-            found = newest.get((c.topic, c.partition))
-            if found is None or (found.first, found.last, found.owner) != (c.first, c.last, self._owner):
+            found = holders.get((c.topic, c.partition))
+            if found != (c.first, c.last, self._owner):
                 raise FatalError(
-                    f"{c.topic}/{c.partition}: another sink has claimed from offset {found.first if found else '?'}: "
+                    f"{c.topic}/{c.partition}: another sink has claimed from offset {found[0] if found else '?'}: "
                     "this one no longer owns the partition and must start again"
                 )
 
+    def _holders(self, claims: Sequence[Claim]) -> dict[tuple[str, int], tuple[int, int, str]]:
+        """Who holds the end of each partition: the newest batch among those that reach to our claim or beyond.
+
+        It is asked after every claim, so it looks at the end of the ledger only, by the table's order.
+        """
+        where, values = _each((c.topic, c.partition, c.first) for c in claims)
+        rows = self._client.execute(
+            f"SELECT topic, partition, first, last, owner FROM {TABLE} WHERE log_id = %(log)s "  # noqa: S608 - the name is ours; values are parameters
+            f"AND ({where.format('last >=')}) "
+            "ORDER BY topic, partition, first DESC, claimed_at, owner LIMIT 1 BY topic, partition",
+            {"log": self._log_id} | values,
+        )
+        return {(row[0], row[1]): (row[2], row[3], row[4]) for row in rows}
+
     def prune(self, partitions: Iterable[tuple[str, int]]) -> None:
-        """Forget old batches of these partitions, all but the newest few."""
-        for topic, partition in sorted(partitions):
-            where = {"log": self._log_id, "topic": topic, "partition": partition}
-            rows = self._client.execute(
-                f"SELECT count(), min(first), arraySort(groupArray(first))[-{KEPT}] FROM {TABLE} "  # noqa: S608 - the name is ours; values are parameters
-                "WHERE log_id = %(log)s AND topic = %(topic)s AND partition = %(partition)s",
-                where,
+        """Forget old batches of these partitions, all but the newest few, where there are many."""
+        wanted = sorted(partitions)
+        long = wanted and self._client.execute(
+            f"SELECT topic, partition, arraySort(groupArray(first))[-{KEPT}] FROM {TABLE} "  # noqa: S608 - the name is ours; values are parameters
+            f"WHERE log_id = %(log)s AND (topic, partition) IN %(wanted)s GROUP BY topic, partition HAVING count() > {MANY}",
+            {"log": self._log_id, "wanted": wanted},
+        )
+        if long:
+            where, values = _each(long)
+            self._client.execute(
+                f"DELETE FROM {TABLE} WHERE log_id = %(log)s AND ({where.format('first <')})",  # noqa: S608 - the name is ours; values are parameters
+                {"log": self._log_id} | values,
             )
-            if rows and rows[0][0] > 1000:
-                self._client.execute(
-                    f"DELETE FROM {TABLE} WHERE log_id = %(log)s AND topic = %(topic)s "  # noqa: S608 - the name is ours; values are parameters
-                    "AND partition = %(partition)s AND first < %(kept)s",
-                    where | {"kept": rows[0][2]},
-                )
+
+
+def _each(places: Iterable[Sequence[Any]]) -> tuple[str, dict[str, Any]]:
+    """A condition on topic, partition and an offset for each of ``places``; the comparison is still to be filled in."""
+    terms: list[str] = []
+    values: dict[str, Any] = {}
+    for n, (topic, partition, offset) in enumerate(places):
+        terms.append(f"topic = %(t{n})s AND partition = %(p{n})s AND {{0}} %(o{n})s")
+        values |= {f"t{n}": topic, f"p{n}": partition, f"o{n}": offset}
+    return " OR ".join(terms), values

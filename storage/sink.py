@@ -34,6 +34,7 @@ T = TypeVar("T")
 GROUP: Final = "livetide-sink"
 PATIENCE_MS: Final = 2_000
 CONSUME: Final = 500
+PRUNE_EVERY: Final = 1_000
 
 
 class Cluster(Protocol):
@@ -229,6 +230,8 @@ class Sink:
         ledger, token = self._ledger, str(self._cycle)
         assert ledger is not None
         self._patiently(lambda: ledger.claim(claims, token))
+        if self._cycle % PRUNE_EVERY == 0:
+            self._patiently(lambda: ledger.prune(self._partitions))
 
     def _insert(self, batches: list[tuple[Partition, Batch]]) -> None:
         jobs = []

@@ -101,12 +101,18 @@ class Guard:
                 )
 
     def _check_names(self, tree: str, *, read_only: bool) -> None:
+        foreign: dict[str, str] = {}
         for name in set(_NAME.findall(tree)):
             first, _, rest = name.partition(".")
             first = first.lower()
             if first == "system" and rest and read_only and rest.split(".")[0].lower() not in READABLE_SYSTEM:
                 raise StoreFailure(497, f"{name}: not open to readers", "ACCESS_DENIED")
-            if first not in OWN_DATABASES and first in self._databases():
-                raise StoreFailure(
-                    497, f"{name}: only the databases live, system and information_schema are open here", "ACCESS_DENIED"
-                )
+            if first not in OWN_DATABASES:
+                foreign[first] = name
+        # Columns are names too. What databases there are is asked once, however many names a statement has.
+        for first in foreign.keys() & self._databases() if foreign else ():
+            raise StoreFailure(
+                497,
+                f"{foreign[first]}: only the databases live, system and information_schema are open here",
+                "ACCESS_DENIED",
+            )

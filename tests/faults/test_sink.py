@@ -214,18 +214,16 @@ def test_the_ledger_gives_each_offset_to_one_sink(world: World) -> None:
 def test_the_ledger_forgets_what_is_long_done(world: World) -> None:
     client = world.store.client()
     ledger = Ledger(client, world.group, "mine")
-    columns: list[list[Any]] = [
-        [world.group] * 1200,
-        ["t"] * 1200,
-        [0] * 1200,
-        list(range(1200)),
-        list(range(1200)),
-        ["mine"] * 1200,
-    ]
-    client.insert("live.sink_ledger", ["log_id", "topic", "partition", "first", "last", "owner"], columns)
-    ledger.prune([("t", 0)])
-    left = client.execute("SELECT count(), max(first) FROM live.sink_ledger WHERE log_id = %(l)s", {"l": world.group})
-    assert left == [(8, 1199)]
+    for partition, many in ((0, 1200), (1, 1100), (2, 30)):
+        offsets = list(range(many))
+        columns: list[list[Any]] = [[world.group] * many, ["t"] * many, [partition] * many, offsets, offsets, ["mine"] * many]
+        client.insert("live.sink_ledger", ["log_id", "topic", "partition", "first", "last", "owner"], columns)
+    ledger.prune([("t", 0), ("t", 1), ("t", 2)])
+    left = client.execute(
+        "SELECT partition, count(), max(first) FROM live.sink_ledger WHERE log_id = %(l)s GROUP BY 1 ORDER BY 1",
+        {"l": world.group},
+    )
+    assert left == [(0, 8, 1199), (1, 8, 1099), (2, 30, 29)]
     client.close()
 
 
