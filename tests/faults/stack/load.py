@@ -44,6 +44,16 @@ class Told:
     took_s: float = 0.0
     longest_s: float = 0.0
 
+    def add(self, more: Told) -> None:
+        """What was told later."""
+        self.taken |= more.taken
+        self.refused += more.refused
+        self.wrongly += more.wrongly
+        self.answers += more.answers
+        for name in ("accepted", "duplicates", "sent", "sent_again", "took_s"):
+            setattr(self, name, getattr(self, name) + getattr(more, name))
+        self.longest_s = max(self.longest_s, more.longest_s)
+
 
 def send(scene: Scene, gateway: str, master: str, per_s: float, reached: Callable[[int], None] = lambda _: None) -> Told:
     """Send all of ``scene`` at about ``per_s`` lines a second and return when everything is answered for.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from confluent_kafka import Producer
 
@@ -31,6 +33,28 @@ def junk(rng: random.Random) -> bytes | None:
             rng.randbytes(40),
         )
     )
+
+
+@contextlib.contextmanager
+def flooded(cluster: Cluster, seed: int, topics: Sequence[str], per_s: float) -> Iterator[None]:
+    """Junk into each of ``topics`` for the time of the block."""
+    over, rng = threading.Event(), random.Random(seed)
+    producer = Producer(cluster.producer(linger_ms=5, message_timeout_ms=0) | {"log_level": 0})
+
+    def flood() -> None:
+        while not over.wait(1 / per_s):
+            for topic in topics:
+                producer.produce(topic, rng.randbytes(40), b"room-0", rng.randrange(cluster.partitions))
+            producer.poll(0)
+
+    thread = threading.Thread(target=flood)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+        assert producer.flush(60) == 0
 
 
 class Rogue:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -26,7 +26,7 @@ from storage.rows import TABLE_OF
 from streams import topics
 from streams.admin import lag
 from streams.agents import chosen
-from streams.broker.ports import free_port
+from streams.broker.ports import HIGHEST, free_port, is_free
 from streams.kafka import Cluster
 from streams.records import RetryError
 from tests.faults.stack.load import Told, send
@@ -36,6 +36,8 @@ from tests.faults.stack.verifier import verify
 
 PLAIN = {"clipper": topics.HIGHLIGHTS, "recorder": topics.FRAMES, "host": topics.HOST_COMMANDS}
 """Groups of processes that are no agents, and what they read."""
+PORTS = tuple(f"LIVETIDE_{name}_PORT" for name in ("KAFKA", "KAFKA_CONTROLLER", "STORE", "STORE_HTTP", "GATEWAY", "CONSOLE"))
+HEALTH_PORTS = 16
 CLOSED_S = 18
 """Silence after which the last mood is told (12 s) and the last highlight closed (15 s)."""
 
@@ -67,26 +69,46 @@ class Rig:
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self.data = folder
-        given = {name: value for name, value in os.environ.items() if name.startswith("LIVETIDE_") and name != "LIVETIDE_DATA"}
-        self.environment = given | {"LIVETIDE_DATA": str(folder), **environment}
-        named: dict[str, Any] = {name.removeprefix("LIVETIDE_").lower(): value for name, value in self.environment.items()}
-        self.settings = Settings(**named)
-        self.stack = Stack(self.settings)
+        given = {name: value for name, value in os.environ.items() if name.startswith("LIVETIDE_")}
+        self.environment = {**given, **environment, "LIVETIDE_DATA": str(folder)}
+        self._choose_ports()
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
         self.kills: list[Kill] = []
         self.up_s = 0.0
 
+    def set(self, **environment: str) -> None:
+        """Change settings; they count from the next :meth:`up`."""
+        self.environment |= environment
+        named: dict[str, Any] = {name.removeprefix("LIVETIDE_").lower(): value for name, value in self.environment.items()}
+        self.settings = Settings(**named)
+        self.stack = Stack(self.settings)
+
     def up(self) -> None:
+        """Start the stack, on ports of its own: those of an installation may be in use."""
         began = time.monotonic()
         for again in (True, True, False):
             try:
                 self.stack.up(timeout=150)
             except RetryError as error:
-                if "taken" not in str(error) or not again:
+                if not again or ("taken" not in str(error) and "in use" not in str(error)):
                     raise
+                self.stack.down()  # somebody took a port after we had chosen it
+                self._choose_ports()
             else:
                 break
         self.up_s = time.monotonic() - began
+
+    def _choose_ports(self) -> None:
+        """A free one for each server, and a row of free ones for the health of the others."""
+        chosen_ports: set[int] = set()
+        for name in PORTS:
+            chosen_ports.add(port := free_port(chosen_ports))
+            self.environment[name] = str(port)
+        row: Sequence[int] = ()
+        while not row or chosen_ports.intersection(row) or not all(map(is_free, row)):
+            first = free_port()
+            row = range(first, min(first + HEALTH_PORTS, HIGHEST))
+        self.set(LIVETIDE_HEALTH_PORT=str(row[0]))
 
     def down(self) -> None:
         for process in self.workers.values():
@@ -157,6 +179,9 @@ class Rig:
 
     def state(self, name: str) -> str:
         return next((status.state for status in statuses(self.data) if status.name == name), "unknown")
+
+    def states(self) -> str:
+        return ", ".join(f"{s.name} is {s.state} after {s.restarts} restarts ({s.reason})" for s in statuses(self.data))
 
     def restarts(self, name: str) -> int:
         return next((status.restarts for status in statuses(self.data) if status.name == name), 0)
@@ -238,6 +263,11 @@ class Rig:
         self.workers[instance] = process
         return process
 
+    def leave(self, instance: str) -> None:
+        """Kill -9 a worker that joined."""
+        self.workers[instance].kill()
+        self.workers[instance].wait(30)
+
     # what waits
 
     def lags(self) -> dict[str, int]:
@@ -270,12 +300,17 @@ class Rig:
 
     def report(self) -> dict[str, Any]:
         """What ``livetide status --json`` says."""
-        done = subprocess.run(
-            [sys.executable, "-m", "livetide", "status", "--json"], env={**os.environ, **self.environment},
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-        found: dict[str, Any] = json.loads(done.stdout)
+        found: dict[str, Any] = json.loads(self.command("status", "--json"))
         return found
+
+    def command(self, *words: str) -> str:
+        """What ``livetide WORDS`` writes."""
+        done = subprocess.run(
+            [sys.executable, "-m", "livetide", *words], env={**os.environ, **self.environment},
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.stdout, done.stderr[-1000:]
+        return done.stdout
 
     def log(self, name: str) -> str:
         return (self.data / "logs" / f"{name}.log").read_text(errors="replace")
