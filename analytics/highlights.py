@@ -17,9 +17,10 @@ from typing import Literal
 import msgspec
 
 from analytics.clock import RoomClock
-from analytics.moment import CHAT_BOUND_S, SALES_BOUND_S, Signals, new_signals, score
+from analytics.moment import AROUND_S, CHAT_BOUND_S, SALES_BOUND_S, Signals, new_signals, score
+from analytics.placed import Placed, order_key
 from analytics.signals import prominence
-from analytics.state import dump_state, load_state
+from analytics.state import Packer, dump_state, load_state
 from streams.records import ComprehendedEnvelope, Highlight, Product, Record, Sale
 
 VERSION = 2
@@ -31,7 +32,7 @@ FLOOR, PROMINENT = 2.0, 1.8
 ALONE_FLOOR, ALONE_PROMINENT = 3.0, 2.5  # where there are no sales to bear a moment out
 FEWEST_PEOPLE, FEWEST_TEXTS, FEWEST_ORDERS = 5, 4, 3
 BEFORE_S, AFTER_S = 18, 12
-MOST_NAMES, MOST_SHOWN = 500, 100
+MOST_NAMES, MOST_SHOWN, MOST_ORDERS = 500, 100, 1_000
 Status = Literal["provisional", "final", "withdrawn"]
 
 
@@ -49,7 +50,7 @@ class _Room(msgspec.Struct, array_like=True):
     signals: Signals | None = None
     judged: int = 0  # the last second that was judged to the end
     told: list[_Told] = []
-    orders: dict[str, int] = {}  # order → the second it counted in
+    placed: Placed = msgspec.field(default_factory=Placed)
     names: dict[str, str] = {}
     shown: list[tuple[int, str]] = []
     late: int = 0
@@ -69,6 +70,7 @@ class HighlightOperator:
         self._chat_lag, self._order_lag, self._drop = chat_lag_s, order_lag_s, drop_s
         self._close_ms, self._forget_ms = close_ms, forget_ms
         self._rooms: dict[str, _Room] = {}
+        self._packer: Packer[_Room] = Packer(_Room)
 
     def feed(self, record: Record, revision: int) -> Sequence[Record]:
         if isinstance(record, Product):
@@ -103,6 +105,7 @@ class HighlightOperator:
         if room is None:
             room = self._rooms[record.room] = _Room(record.ingest_ts)
         room.arrived = max(room.arrived, record.ingest_ts)
+        self._packer.changed(record.room)
         return room
 
     def _show(self, room: _Room, product: Product) -> None:
@@ -121,10 +124,8 @@ class HighlightOperator:
         elif second < signals.orders.track.next:
             room.late += 1
         elif isinstance(record, Sale):
-            order = record.order or record.id
-            if order in room.orders:
-                return  # placed before, paid now: one order
-            room.orders[order] = second
+            if not room.placed.first(order_key(record.order or record.id), second):
+                return  # placed before, paid now, or told twice: one order
             signals.sold = True
             sold = signals.bin(second).orders
             sold[record.sku] = sold.get(record.sku, 0) + 1
@@ -138,9 +139,7 @@ class HighlightOperator:
         for now in range(signals.chat.track.next, signals.newest - CHAT_BOUND_S + 1):
             signals.advance(now + 1, now + 1 - SALES_BOUND_S + CHAT_BOUND_S)
             told += self._judge(name, room, signals, now + CHAT_BOUND_S, ingest_ts, revision)
-        if len(room.orders) > 1_000:
-            oldest = signals.newest - 10 * 60
-            room.orders = {order: second for order, second in room.orders.items() if second >= oldest}
+        room.placed.forget(signals.newest - 10 * 60, MOST_ORDERS)
         return told
 
     def _judge(self, name: str, room: _Room, signals: Signals, now: int, ingest_ts: int, revision: int) -> list[Record]:
@@ -202,12 +201,12 @@ class HighlightOperator:
     def _behind(self, signals: Signals, second: int) -> tuple[int, int, int]:
         """How many people, in how many texts, were moved by a moment, and how many orders followed it."""
         bins = signals.bins
-        moved = [pair for at in self._chat_of(second) if at in bins for pair in bins[at].moved]
+        moved = [pair for at in self._chat_of(second) if at in bins for pair in bins[at].movers()]
         orders = sum(sum(bins[at].orders.values()) for at in self._sales_of(second) if at in bins)
         return len({user for _, user in moved}), len({text for text, _ in moved}), orders
 
     def _chat_of(self, second: int) -> range:
-        return range(second + self._chat_lag - 6, second + self._chat_lag + 7)
+        return range(second + self._chat_lag - AROUND_S, second + self._chat_lag + AROUND_S + 1)
 
     def _sales_of(self, second: int) -> range:
         return range(second + self._order_lag - 20, second + self._order_lag + 21)
@@ -261,11 +260,12 @@ class HighlightOperator:
         signals = room.signals
         if signals is None or room.judged >= self._last(signals):
             return []
+        self._packer.changed(name)
         signals.advance(signals.newest + 1, signals.newest + 1)
         return self._finish(name, room, signals, self._last(signals), ingest_ts, revision)
 
     def _last(self, signals: Signals) -> int:
-        return signals.newest - self._chat_lag - 6
+        return signals.newest - self._chat_lag - AROUND_S
 
     def tick(self, now_ms: int, revision: int) -> Sequence[Record]:
         told: list[Record] = []
@@ -283,7 +283,7 @@ class HighlightOperator:
         return {"refused": sum(r.clock.refused for r in rooms if r.clock), "late": sum(r.late for r in rooms)}
 
     def dump(self) -> bytes:
-        return dump_state("highlights", VERSION, self._rooms)
+        return dump_state("highlights", VERSION, self._packer.pack(self._rooms))
 
     def load(self, data: bytes) -> None:
-        self._rooms = load_state(data, "highlights", VERSION, dict[str, _Room])
+        self._rooms = self._packer.unpack("highlights", load_state(data, "highlights", VERSION, dict[str, msgspec.Raw]))

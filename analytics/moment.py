@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from array import array
 from math import log2
 from zlib import crc32
 
 import msgspec
 
 from analytics.emotion import excitement
-from analytics.signals import KEPT_S, Signal, Track
+from analytics.signals import Signal, Track
 from streams.records import UnderstoodChat
 
 CHAT_BOUND_S, SALES_BOUND_S = 3, 10  # disorder waited for; sales come by another topic, which may run behind
 LEAST = 0.05
 EMOTION, ORDERS, CHAT = 0.4, 0.4, 0.2  # the exponents of the score
 MOST_TEXTS = 500
-MOST_MOVED = 8
+MOST_MOVED = 5  # of each second; enough to tell whether there were five people in several
+BINS_S = 150  # a moment is judged to the end 120 s after it, by the chat and the orders around it
+AROUND_S = 6  # seconds before and after that belong to a moment in chat
 EXCITED = 200  # thousandths: any mark of feeling
 
 
@@ -31,7 +34,7 @@ class Bin(msgspec.Struct, array_like=True):
     orders: dict[str, int] = {}
     example: str = ""
     felt: int = 0
-    moved: list[tuple[int, int]] = []  # (text, writer) of the excited messages that counted
+    moved: bytes = b""  # text and writer of the excited messages that counted, four bytes each
 
     def add(self, message: UnderstoodChat) -> None:
         """Take a message. It counts when neither its text nor its writer has been there in this second."""
@@ -42,8 +45,8 @@ class Bin(msgspec.Struct, array_like=True):
                 return
             felt = round(1000 * excitement(message))
             self.chat += 1
-            if felt >= EXCITED and len(self.moved) < MOST_MOVED:
-                self.moved.append((text, user))
+            if felt >= EXCITED and len(self.moved) < 8 * MOST_MOVED:
+                self.moved += array("I", (text, user)).tobytes()
             if felt > max(self.felt, EXCITED) and message.sentiment != "negative" and not message.hits:
                 self.felt, self.example = felt, message.folded[:16]
         self.users[user] = None
@@ -54,8 +57,17 @@ class Bin(msgspec.Struct, array_like=True):
         return sum(felt * log2(1 + often) for often, felt in self.texts.values()) / 1000
 
     def close(self) -> None:
-        """Nothing more comes: only the counts are needed."""
-        self.users, self.texts = {}, {}
+        """Nothing more is written: only what a moment is judged by is needed."""
+        self.chat, self.users, self.texts = 0, {}, {}
+
+    def rank(self) -> tuple[int, str]:
+        """What decides which text stands in a title."""
+        return (self.felt, self.example) if self.example else (-1, "")
+
+    def movers(self) -> list[tuple[int, int]]:
+        """(text, writer) of the excited messages."""
+        flat = array("I", self.moved)
+        return list(zip(flat[::2], flat[1::2], strict=True))
 
 
 class Signals(msgspec.Struct, array_like=True):
@@ -83,12 +95,34 @@ class Signals(msgspec.Struct, array_like=True):
             self.emotion.push(found.emotion() if found else 0.0)
             if found:
                 found.close()
+                self._thin(second, found)
+            self.bins.pop(second - BINS_S, None)
         for second in range(self.orders.track.next, orders_until):
             found = self.bins.get(second)
             self.orders.push(sum(found.orders.values()) if found else 0)
-        oldest = self.chat.track.next - KEPT_S
-        if len(self.bins) > KEPT_S + 60:
-            self.bins = {second: found for second, found in self.bins.items() if second >= oldest}
+
+    def _thin(self, second: int, closed: Bin) -> None:
+        """Drop what no moment can ask for, now that ``second`` is closed.
+
+        A moment asks for the most exciting text of 13 seconds, and whether five people were moved in them. A second between
+        two others that are less than 13 apart is never asked without one of the two: when both have the better text, or five
+        people each, its own is not needed.
+        """
+        text, crowd = (-1, ""), False
+        for at in range(second - 2 * AROUND_S - 1, second):
+            found = self.bins.get(at)
+            if found is None:
+                continue
+            rank, full = found.rank(), len(found.moved) == 8 * MOST_MOVED
+            if found.example and rank <= min(text, closed.rank()):
+                found.felt, found.example = 0, ""
+            if crowd and len(closed.moved) == 8 * MOST_MOVED:
+                found.moved = b""
+            text, crowd = max(text, rank), crowd or full
+            if not (found.orders or found.moved or found.example):
+                del self.bins[at]
+        if not (closed.orders or closed.moved or closed.example):
+            del self.bins[second]
 
     def values(self, second: int, chat_lag: int, order_lag: int) -> tuple[float | None, float | None, float | None]:
         """Chat, emotion and orders that belong to a moment; None where they are not known."""

@@ -25,7 +25,7 @@ import msgspec
 
 from analytics.clock import RoomClock
 from analytics.evidence import DECAY, LAG_S, SECOND, Score, Topic, Traffic
-from analytics.state import dump_state, load_state
+from analytics.state import Packer, dump_state, load_state
 from streams.records import Alert, ComprehendedEnvelope, HostCommand, Record, UnderstoodChat
 
 VERSION = 2
@@ -157,6 +157,7 @@ class OpinionOperator:
         self._texts = clarifications() if texts is None else texts
         self._idle_ms, self._forget_ms = idle_ms, forget_ms
         self._rooms: dict[str, _Room] = {}
+        self._packer: Packer[_Room] = Packer(_Room)
 
     def feed(self, record: Record, revision: int) -> Sequence[Record]:
         if not isinstance(record, ComprehendedEnvelope) or not record.messages:
@@ -166,6 +167,7 @@ class OpinionOperator:
             first = record.messages[0].event_ts
             room = self._rooms[record.room] = _Room(record.ingest_ts, Traffic(RoomClock(first), first // SECOND - LAG_S))
         room.arrived = max(room.arrived, record.ingest_ts)
+        self._packer.changed(record.room)
         touched: dict[str, UnderstoodChat] = {}
         for message in record.messages:
             if room.traffic.accept(message.event_ts, message.user):
@@ -306,6 +308,7 @@ class OpinionOperator:
         for name, room in list(self._rooms.items()):
             silent = now_ms - room.arrived
             if room.alerts and silent >= self._idle_ms:
+                self._packer.changed(name)
                 topics = [topic for topic in room.topics if topic in room.alerts]
                 told += self._judge(name, room, topics, {}, room.traffic.now + silent, now_ms, revision)
             if silent >= self._forget_ms and not room.alerts:
@@ -318,7 +321,7 @@ class OpinionOperator:
         return {"refused": sum(each.clock.refused for each in traffic), "late": sum(each.late for each in traffic)}
 
     def dump(self) -> bytes:
-        return dump_state("opinion", VERSION, self._rooms)
+        return dump_state("opinion", VERSION, self._packer.pack(self._rooms))
 
     def load(self, data: bytes) -> None:
-        self._rooms = load_state(data, "opinion", VERSION, dict[str, _Room])
+        self._rooms = self._packer.unpack("opinion", load_state(data, "opinion", VERSION, dict[str, msgspec.Raw]))

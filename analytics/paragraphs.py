@@ -4,6 +4,9 @@ Sentences get their stages with a lag of a few sentences (``analytics/stages.py`
 ends with its close, with the next introduction, after half a minute of idle talk, or at a hard border: another product is
 shown or pinned. It is complete when intro, feature, price and call were all there, else partial. It is told when it begins
 (``open``), when it ends, and once more a minute after the call, with the orders that followed it.
+
+A sentence that is sent again within ten minutes is left out (its client may have met a gateway that died before it answered);
+a sale is known by its order.
 """
 
 from __future__ import annotations
@@ -14,9 +17,11 @@ from typing import Literal
 import msgspec
 
 from analytics.clock import FAR_MS, RoomClock
+from analytics.dedupe import Deduplicator
 from analytics.labels import Sheet, spoken_labels
+from analytics.placed import Placed, order_key
 from analytics.stages import CLOSE, CTA, IDLE, INTRO, NEAR_MS, PRICE, STAGES, Cues, Lattice, Sentence, certainty, load_cues
-from analytics.state import dump_state, load_state
+from analytics.state import Packer, dump_state, load_state
 from streams.records import InvalidError, Paragraph, Product, Record, Sale, Speech, yuan
 
 VERSION = 2
@@ -30,7 +35,8 @@ ORDERS_MS = 60 * SECOND
 SALES_BOUND_MS = 5 * SECOND
 NEEDED = ("intro", "feature", "price", "cta")
 MOST_SENTENCES, MOST_TEXT = 80, 120
-MOST_SHEETS, MOST_ORDERS = 500, 5_000
+MOST_SHEETS, MOST_ORDERS, MOST_PLACED = 500, 5_000, 1_000
+MOST_REMEMBERED = 50_000  # sentences of all rooms: eight bytes each
 FEWEST = 2  # sentences, or it was a slip of the tongue
 
 
@@ -75,7 +81,8 @@ class _Room(msgspec.Struct, array_like=True):
     shown: str = ""
     shown_at: int = 0
     cued: int = 0  # when a link, a price or a call was last spoken of
-    orders: dict[str, _Order] = {}
+    orders: dict[int, _Order] = {}  # those that may still bear a paragraph out
+    placed: Placed = msgspec.field(default_factory=Placed)
 
 
 class ParagraphOperator:
@@ -88,12 +95,17 @@ class ParagraphOperator:
         self._cues = cues or load_cues()
         self._close_ms, self._forget_ms = close_ms, forget_ms
         self._rooms: dict[str, _Room] = {}
+        self._packer: Packer[_Room] = Packer(_Room)
+        self._sentences = Deduplicator(limit=MOST_REMEMBERED)
 
     def feed(self, record: Record, revision: int) -> Sequence[Record]:
         if not isinstance(record, Speech | Product | Sale):
             return ()
         if isinstance(record, Speech) and record.end_ts < record.event_ts:
             raise InvalidError(f"sentence {record.id!r} of room {record.room!r} ends before it begins")
+        if isinstance(record, Speech) and not self._sentences.first(_name(record), record.ingest_ts):
+            return ()
+        self._packer.changed(record.room)
         room = self._rooms.get(record.room)
         if room is None:
             room = self._rooms[record.room] = _Room(record.ingest_ts, RoomClock(record.event_ts))
@@ -104,7 +116,7 @@ class ParagraphOperator:
         if self._in_time(room.clock, record):
             if room.clock.moves > moves and room.clock.now < before:
                 self._end_all(room, changed)
-                room.shown_at, room.heard, room.orders = 0, 0, {}
+                room.shown_at, room.heard, room.orders, room.placed = 0, 0, {}, Placed()
             if isinstance(record, Speech):
                 self._hear(room, record, changed)
             elif isinstance(record, Product):
@@ -181,13 +193,20 @@ class ParagraphOperator:
         return True
 
     def _sell(self, room: _Room, sale: Sale) -> None:
-        key = sale.order or sale.id
-        if sale.type not in ("order", "pay") or (key in room.orders and sale.type == "order"):
+        """An order counts when it was placed, with the amount that is paid for it; told twice it changes nothing."""
+        if sale.type not in ("order", "pay"):
             return
+        key = order_key(sale.order or sale.id)
         placed = room.orders.get(key)
-        room.orders[key] = _Order(placed.ts if placed else sale.event_ts, sale.sku, sale.amount)
-        if len(room.orders) > 1_000:
-            oldest = room.clock.now - 3 * ORDERS_MS
+        if placed is None and room.placed.first(key, sale.event_ts // SECOND):
+            room.orders[key] = _Order(sale.event_ts, sale.sku, sale.amount)
+        elif placed and sale.type == "pay":
+            room.orders[key] = _Order(placed.ts, sale.sku, sale.amount)
+        room.placed.forget((room.clock.now - 10 * ORDERS_MS) // SECOND, MOST_PLACED)
+        oldest = room.clock.now - 3 * ORDERS_MS
+        if room.orders and next(iter(room.orders.values())).ts < oldest - ORDERS_MS:
+            drafts = [*room.waiting, room.draft] if room.draft else room.waiting
+            oldest = min([oldest, *(draft.stages.get("cta", oldest) for draft in drafts)])
             kept = [(key, order) for key, order in room.orders.items() if order.ts >= oldest]
             room.orders = dict(kept[-MOST_ORDERS:])
 
@@ -303,6 +322,7 @@ class ParagraphOperator:
             silent = now_ms - room.arrived
             if silent >= self._close_ms and (room.draft or room.waiting or room.lattice.waiting):
                 changed: _Changes = {}
+                self._packer.changed(name)
                 room.ingest_ts = now_ms
                 self._end_all(room, changed)
                 told += self._tell(name, room, changed, revision)
@@ -315,7 +335,13 @@ class ParagraphOperator:
         return {"refused": sum(room.clock.refused for room in self._rooms.values())}
 
     def dump(self) -> bytes:
-        return dump_state("paragraphs", VERSION, self._rooms)
+        return dump_state("paragraphs", VERSION, (self._sentences.dump(), self._packer.pack(self._rooms)))
 
     def load(self, data: bytes) -> None:
-        self._rooms = load_state(data, "paragraphs", VERSION, dict[str, _Room])
+        sentences, rooms = load_state(data, "paragraphs", VERSION, tuple[bytes, dict[str, msgspec.Raw]])
+        self._sentences.load(sentences)
+        self._rooms = self._packer.unpack("paragraphs", rooms)
+
+
+def _name(speech: Speech) -> str:
+    return f"{len(speech.room)}:{speech.room}{len(speech.source)}:{speech.source}{speech.id}"

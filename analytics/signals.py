@@ -11,7 +11,9 @@ from math import sqrt
 
 import msgspec
 
-KEPT_S = 300
+from analytics.state import Floats
+
+KEPT_S = 240  # a moment is judged to the end 120 s after it, with 90 s before it
 CLIP = 3.0
 LEAST_SPREAD = 0.8  # chance alone gives 1, and a little less where there is next to nothing to count
 
@@ -20,13 +22,13 @@ class Track(msgspec.Struct, array_like=True):
     """The newest values of something that has one value a second."""
 
     first: int  # the second of values[0]
-    values: list[float] = []
+    values: Floats = msgspec.field(default_factory=Floats)
 
     def append(self, value: float) -> None:
         self.values.append(value)
-        if len(self.values) > 2 * KEPT_S:
-            self.first += len(self.values) - KEPT_S
-            del self.values[:-KEPT_S]
+        if len(self.values) > KEPT_S:
+            self.first += 1
+            del self.values[0]
 
     @property
     def next(self) -> int:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from analytics.highlights import AFTER_S, BEFORE_S, HighlightOperator
+from analytics.highlights import AFTER_S, BEFORE_S, FEWEST_PEOPLE, FEWEST_TEXTS, HighlightOperator
+from analytics.moment import AROUND_S, BINS_S, Bin, new_signals
 from streams.records import ComprehendedEnvelope, Highlight, Product, Record, Sale, UnderstoodChat
 from tests.analytics.contract import Step, check_hash_seeds, check_operator, play
 from tests.analytics.rooms import simulated
@@ -197,3 +198,41 @@ def test_a_message_minutes_ahead_closes_no_second() -> None:
     found = told([*records[:at], msgspec.structs.replace(wrong, messages=ahead), *records[at:]], operator)
     assert [(h.id, h.status) for h in found] == plain
     assert operator.gauges() == {"refused": 0, "late": 0}
+
+
+def test_the_state_of_an_excited_room_that_sells_is_small() -> None:
+    cheers = [message for at in range(0, 900, 12) for message in cheer(at, 160, seed=at)]
+    sold = [sale for at in range(0, 900, 30) for sale in orders(at, 20, first=1_000 * at)]
+    operator = HighlightOperator()
+    told(merged(cheers, sold), operator)
+    assert len(operator.dump()) < 16_000
+
+
+def test_a_sale_that_is_sent_again_counts_once() -> None:
+    twice = [*orders(240), *(msgspec.structs.replace(sale, ingest_ts=sale.ingest_ts + 2 * SECOND) for sale in orders(240))]
+    assert told(merged([*murmur(420), *cheer(240)], [*trickle(420), *twice]))[-1].title == "sku-1 · 40 单"
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_is_thinned_out_is_asked_by_no_moment(seed: int) -> None:
+    """The best text and the crowd of every thirteen seconds are those of the bins as they were."""
+    rng = random.Random(seed)
+    signals = new_signals(0)
+    whole: dict[int, Bin] = {}
+    for second in range(400):
+        for index in range(rng.choice((0, 1, 3, 9, 14))):
+            text = f"太值了{rng.randrange(50)}冲啊！！！"[: rng.randint(3, 12)]
+            message = chat(second * SECOND, f"u{rng.randrange(30)}-{index}", text, sentiment="positive")
+            signals.bin(second).add(message)
+            whole.setdefault(second, Bin()).add(message)
+        signals.advance(second + 1, second + 1)
+        for start in range(max(0, second - BINS_S + 20), second - 11):
+            assert asked(signals.bins, start) == asked(whole, start)
+    assert len(signals.bins) < 100 < len([second for second in whole if second >= 250])
+
+
+def asked(bins: dict[int, Bin], start: int) -> tuple[tuple[int, str], bool, bool]:
+    inside = [bins[at] for at in range(start, start + 2 * AROUND_S + 1) if at in bins]
+    moved = [pair for found in inside for pair in found.movers()]
+    people, texts = len({user for _, user in moved}), len({text for text, _ in moved})
+    return max((found.rank() for found in inside), default=(-1, "")), people >= FEWEST_PEOPLE, texts >= FEWEST_TEXTS

@@ -191,3 +191,42 @@ def test_without_pins_most_paragraphs_are_still_found(seed: int) -> None:
     planted = simulation.truth().paragraphs
     found = sum(any(abs(p.event_ts - t.start_ts) <= 5 * SECOND and p.sku == t.sku for p in newest.values()) for t in planted)
     assert found >= len(planted) - 1
+
+
+def test_a_sentence_or_a_sale_that_is_sent_again_changes_nothing() -> None:
+    speech = speak([*IDLE, *PITCH, *IDLE, *IDLE, *IDLE, *IDLE, *IDLE, *IDLE])
+    sales = [order(START + 45 * SECOND + number * SECOND, number) for number in range(5)]
+    once = [sheet(15), *speech, *sales]
+    again = [msgspec.structs.replace(record, ingest_ts=record.ingest_ts + 3 * SECOND) for record in (*speech, *sales)]
+
+    def content(records: Sequence[Step]) -> list[Paragraph]:
+        return [msgspec.structs.replace(each, revision=0, ingest_ts=0) for each in told(records)]
+
+    assert content([*once, *again]) == content(once)
+    assert content(once)[-1].labels["orders_60s"] == "5"
+
+
+def test_the_same_id_of_another_source_is_another_sentence() -> None:
+    speech = [msgspec.structs.replace(each, id="1", source=f"asr{index}") for index, each in enumerate(speak(PITCH * 2))]
+    assert told(speech)
+    assert told([msgspec.structs.replace(each, source="asr") for each in speech]) == []
+
+
+def test_orders_are_kept_while_they_may_bear_a_paragraph_out() -> None:
+    """The call comes early, the host goes on for ten minutes, and the orders of its minute still count at the end."""
+    on = [line for _ in range(75) for line in ("内胆是玻璃材质，容量有一升半", "能拆开水洗，很干净")]
+    lines = [*PITCH[:8], *on]
+    call = START + 6 * STEP
+    sales = [order(call + number * 4 * SECOND, number) for number in range(150)]
+    ending = START + (len(lines) + 20) * STEP
+    operator = ParagraphOperator()
+    steps = sorted([sheet(0), *speak(lines), *sales], key=lambda step: step.ingest_ts)
+    outputs = [record for outputs in play(operator, [*steps, ending + 300 * SECOND]) for record in outputs]
+    last = [record for record in outputs if isinstance(record, Paragraph)][-1]
+    assert last.labels["orders_60s"] == "16"
+
+
+def test_a_room_that_sells_all_day_has_a_small_state() -> None:
+    operator = ParagraphOperator()
+    play(operator, [order(START + number * 500, number) for number in range(6_000)])
+    assert len(operator.dump()) < 30_000

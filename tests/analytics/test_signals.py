@@ -11,19 +11,20 @@ from hypothesis import strategies as st
 from scipy.signal import find_peaks, peak_prominences
 
 from analytics.signals import KEPT_S, Signal, Track, prominence
+from analytics.state import Floats
 
 
 @given(st.lists(st.integers(0, 40), min_size=5, max_size=120, unique=False), st.integers(3, 40))
 def test_prominence_is_scipys(heights: list[int], reach: int) -> None:
     values = np.array(heights, dtype=float)
-    track = Track(0, [float(height) for height in heights])
+    track = Track(0, Floats(heights))
     peaks, _ = find_peaks(values)
     expected = peak_prominences(values, peaks, wlen=2 * reach + 1)[0]
     assert [prominence(track.at, int(peak), reach) for peak in peaks] == list(expected)
 
 
 def test_what_is_unknown_is_no_peak() -> None:
-    track = Track(100, [1.0, 3.0, 1.0])
+    track = Track(100, Floats([1.0, 3.0, 1.0]))
     assert prominence(track.at, 50, 10) == 0
     assert prominence(track.at, 101, 10) == 2
 
@@ -36,7 +37,7 @@ def test_a_track_keeps_its_newest_values_in_place() -> None:
     assert track.at(2_999) == 1_999
     assert track.at(2_800) == 1_800
     assert track.at(1_000) is None
-    assert len(track.values) <= 2 * KEPT_S
+    assert len(track.values) <= KEPT_S
 
 
 def test_a_steady_count_is_near_zero_and_a_jump_stands_out() -> None:
