@@ -125,7 +125,9 @@ class Worker:
         return next((reason for shell in self._shells if (reason := shell.progress.ready())), None)
 
 
-def wait_for_kafka(ask: Callable[[], object], stop: threading.Event, waits: Callable[[str], None]) -> bool:
+def wait_for_kafka(
+    ask: Callable[[], object], stop: threading.Event, waits: Callable[[str], None], pause_s: float = PAUSE_S
+) -> bool:
     """Ask until Kafka answers, since a worker that ended for want of it would only be started again; False when ``stop`` came.
 
     ``waits`` is told why, each time. Whatever else ``ask`` raises is raised.
@@ -136,7 +138,7 @@ def wait_for_kafka(ask: Callable[[], object], stop: threading.Event, waits: Call
         except RetryError as error:
             log.warning("waits for Kafka: %s", error)
             waits(f"waits for Kafka: {error}")
-            stop.wait(PAUSE_S)
+            stop.wait(pause_s)
         else:
             return True
     return False

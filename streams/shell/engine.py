@@ -107,6 +107,7 @@ class Engine:
         self._opening: dict[int, asyncio.Lock] = {}
         self.checkpoint_bytes: dict[int, int] = {}
         self.durable: dict[tuple[str, int], int] = {}
+        self._named: dict[int, int] = {}
 
     def close(self) -> None:
         """The generation is over."""
@@ -130,24 +131,25 @@ class Engine:
         async with self._opening.setdefault(number, asyncio.Lock()):
             if number in self._open or not self.live:
                 return
-            checkpoint = await self._named_checkpoint(number)
-            if checkpoint is None:
+            found = await self._named_checkpoint(number)
+            if found is None:
                 core = Partition.fresh(self.agent, number, await self._wire.earliest(number), self._clock())
                 part = _Open(core)
                 # The lineage must be the committed one before anything is numbered under it.
                 if not await self._checkpoint({number: part}):
                     return
             else:
+                checkpoint, offset = found
                 if missing := {topic.name for topic in self.agent.sources} - checkpoint.positions.keys():
                     start = await self._wire.earliest(number)
                     checkpoint.positions.update({topic: start[topic] for topic in missing})
                 part = _Open(Partition(self.agent, checkpoint))
-                self._note(number, checkpoint)
+                self._note(number, checkpoint, offset)
                 await self._release(part, checkpoint.outbox)
             if self.live:
                 self._open[number] = part
 
-    async def _named_checkpoint(self, number: int) -> Checkpoint | None:
+    async def _named_checkpoint(self, number: int) -> tuple[Checkpoint, int] | None:
         agent, committed = self.agent, await self._wire.committed(number)
         if not committed:
             await self._refuse_amnesia(number)
@@ -169,7 +171,7 @@ class Engine:
         agrees = positions == {topic: commit.offset for topic, commit in committed.items()}
         if not agrees or (checkpoint.agent, checkpoint.partition) != (agent.name, number):
             raise FatalError(f"group {agent.group}: {where} disagrees with {place} at {checkpoint.positions}. {repair}")
-        return checkpoint
+        return checkpoint, offset
 
     async def _refuse_amnesia(self, number: int) -> None:
         """No commit marks a fresh installation, but only without checkpoints: nothing is fed before the first commit."""
@@ -301,16 +303,24 @@ class Engine:
         if not await self._wire.commit(commits):
             self.close()
             return False
-        for number, (shot, _) in shots.items():
-            self._note(number, shot.checkpoint)
+        for (number, (shot, _)), offset in zip(shots.items(), offsets, strict=True):
+            self._note(number, shot.checkpoint, offset)
             for what, value in parts[number].core.gauges().items():
                 self._meter.gauge("agent_state", value, agent=self.agent.name, partition=str(number), what=what)
         self._meter.observe("agent_checkpoint_seconds", time.perf_counter() - began, agent=self.agent.name)
         await asyncio.gather(*(self._release(parts[number], shot.outputs) for number, (shot, _) in shots.items()))
         return True
 
-    def _note(self, number: int, checkpoint: Checkpoint) -> None:
+    def overtaken(self, number: int, end: int) -> None:
+        """The checkpoint topic ends at ``end``. When something lies behind the committed checkpoint, it is of one that died or
+        had lost the partition; under the same key, compaction would in time remove ours for its sake. So another is due, which
+        goes to the other slot and lies behind it."""
+        if (part := self._open.get(number)) is not None and end > self._named[number] + 1:
+            part.core.dirty = True
+
+    def _note(self, number: int, checkpoint: Checkpoint, offset: int) -> None:
         """What is committed: ``durable`` holds it by topic and partition, for those who watch progress."""
+        self._named[number] = offset
         self.durable.update({(topic, number): at for topic, at in checkpoint.positions.items()})
 
     async def _shot(self, part: _Open) -> tuple[Snapshot, list[asyncio.Future[object]]]:

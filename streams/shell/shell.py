@@ -209,7 +209,8 @@ class Shell:
         """Ask Kafka for the ends of our partitions, on a connection of our own."""
         while True:
             await asyncio.sleep(self._pace.look_s)
-            engine, partitions = self._engine, [(topic.name, n) for topic in self.agent.sources for n in self._mine]
+            engine, topics = self._engine, [topic.name for topic in (*self.agent.sources, self.agent.checkpoints)]
+            partitions = [(topic, number) for topic in topics for number in self._mine]
             if engine is None:
                 continue
             try:
@@ -221,6 +222,8 @@ class Shell:
                     self._tell({})
                 continue
             if engine is self._engine:
+                for number in [n for topic, n in ends if topic == self.agent.checkpoints.name]:
+                    engine.overtaken(number, ends.pop((self.agent.checkpoints.name, number)))
                 self._tell(self.progress.looked(ends, engine.durable))
 
     def _tell(self, lags: Mapping[tuple[str, int], int]) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
+from streams.commits import group_commits
 from streams.kafka import Cluster
-from tests.faults.support.shellstage import Stage, until
+from streams.shell import checkpoint as ck
+from streams.shell.agent import Agent
+from tests.faults.support.shellstage import Stage, Worker, until
 
 pytestmark = pytest.mark.kafka
 
@@ -34,6 +39,46 @@ def test_end_to_end_and_a_clean_stop(stage: Stage) -> None:
     verdict = stage.verify()
     assert verdict.faults == []
     assert verdict.checked > 3_000
+
+
+def lags(worker: Worker, agent: Agent) -> dict[str, float]:
+    """The lag by place, as a scrape of the worker would show it now."""
+    now: dict[str, float] = {}
+    for place, value in re.findall(rf"lag of {agent.name} (\S+): (\S+)", worker.log.read_text()):
+        now.pop(place, None)
+        if value != "nan":
+            now[place] = float(value)
+    return now
+
+
+@pytest.mark.slow
+def test_the_lag_of_a_partition_is_told_by_its_owner_only(stage: Stage) -> None:
+    echo = stage.agents[0]
+    places = [f"{stage.sales}-{partition}" for partition in range(4)]
+    one = stage.start("1")
+    until(lambda: sorted(lags(one, echo)) == places, 60, "all places")
+    two = stage.start("2")
+    until(lambda: sorted(lags(one, echo)) == places[::2] and sorted(lags(two, echo)) == places[1::2], 60, "each its own")
+    assert two.terminate() == 0
+    assert lags(two, echo) == {}
+
+
+def test_a_stray_checkpoint_behind_the_committed_one_is_overtaken(stage: Stage) -> None:
+    """Under the same key, compaction would in time remove the committed one for its sake."""
+    echo = stage.agents[0]
+
+    def named() -> int | None:
+        found = group_commits(stage.cluster, echo.group)
+        return ck.named(found[stage.sales, 1].metadata) if found else None
+
+    worker = stage.start()
+    worker.ready()
+    until(lambda: named() == 0, 30, "the birth")
+    producer = Producer(stage.cluster.producer())
+    producer.produce(echo.checkpoints.name, b"of a worker that had lost the partition", b"1:1", 1)
+    assert producer.flush(20) == 0
+    until(lambda: named() == 2, 30, "another checkpoint, behind the stray one")
+    assert worker.terminate() == 0
 
 
 @pytest.mark.slow

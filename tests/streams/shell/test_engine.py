@@ -10,6 +10,8 @@ import pytest
 from streams.commits import Committed
 from streams.records import FatalError, InvalidError, Record, RetryError, encode
 from streams.shell.agent import Agent
+from streams.shell.checkpoint import decode
+from streams.shell.checkpoint import encode as encode_checkpoint
 from streams.shell.engine import Engine
 from streams.shell.poison import PoisonLimit
 from streams.topics import ANSWERS, SALES, SPEECH
@@ -153,6 +155,23 @@ async def test_a_first_start_that_was_cut_short_before_its_commit_begins_anew() 
     again = engine_of(OUTBOX, log)
     await settle(again, [again.recover(PARTITION)])
     assert log.committed[SALES.name] == Committed(0, "ck:1")
+
+
+async def test_a_checkpoint_behind_the_committed_one_is_answered_by_another_in_the_other_slot() -> None:
+    log = log_of()
+    engine = engine_of(OUTBOX, log)
+    await settle(engine, [engine.feed(PARTITION, log.inputs[SALES.name][:4]), engine.checkpoint([PARTITION])])
+    engine.overtaken(PARTITION, len(log.checkpoints))
+    assert engine.dirty() == []
+    stray = decode(log.checkpoints[-1], "here")
+    log.checkpoints.append(encode_checkpoint(stray))  # of a worker that had lost the partition
+    engine.overtaken(PARTITION, len(log.checkpoints))
+    assert engine.dirty() == [PARTITION]
+    await settle(engine, [engine.checkpoint(engine.dirty())])
+    assert log.committed[SALES.name] == Committed(4, f"ck:{len(log.checkpoints) - 1}")
+    assert decode(log.checkpoints[-1], "here").key != stray.key
+    engine.overtaken(PARTITION, len(log.checkpoints))
+    assert engine.dirty() == []
 
 
 async def test_nothing_is_committed_after_a_failure() -> None:
