@@ -141,8 +141,7 @@ class Sink:
         for message in self._consumer.consume(CONSUME, 0.05):
             urgent |= self._take(message)
         self._notice_gaps()
-        # Rows wait at least as long as the last round of inserts took: a store that is slow gets fewer, larger ones.
-        waited = self._oldest is not None and self._clock() - self._oldest >= max(self._flush_ms, self._took)
+        waited = self._oldest is not None and self._clock() - self._oldest >= pause_ms(self._flush_ms, self._took)
         if urgent or waited or self._buffered >= self._flush_rows or any(p.due for p in self._partitions.values()):
             self._flush()
         if self._overtaken:
@@ -338,6 +337,14 @@ class Sink:
             if self._stop.wait(wait):
                 raise _Moved
             wait = min(wait * 2, 5.0)
+
+
+def pause_ms(flush_ms: int, took_ms: int) -> int:
+    """How long rows are gathered after a round of inserts, so that rounds begin ``flush_ms`` apart.
+
+    At least as long as the round took: a store that is slow gets fewer, larger ones, and half its time for those who ask it.
+    """
+    return max(flush_ms - took_ms, took_ms)
 
 
 def _key(message: Any) -> Key:
