@@ -16,7 +16,7 @@ from streams.sources.simulator.truth import Truth
 from streams.topics import TOPICS
 from tests.e2e.running import Demo, now_ms, until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.store, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.store, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_status(demo: Demo) -> None:

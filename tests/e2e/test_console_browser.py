@@ -23,6 +23,7 @@ pytestmark = [
     pytest.mark.kafka,
     pytest.mark.store,
     pytest.mark.slow,
+    pytest.mark.timeout(900),
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium: apt-get install chromium fonts-noto-cjk"),
 ]

@@ -17,7 +17,7 @@ from storage.server import READER, reader_password
 from streams.sources.simulator.truth import Truth
 from tests.e2e.running import Demo, now_ms, until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.store, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.store, pytest.mark.slow, pytest.mark.timeout(900)]
 WRITES = (
     "INSERT INTO live.danmaku (room_id) VALUES ('mine')",
     "CREATE TABLE live.mine (a UInt8) ENGINE = Memory",

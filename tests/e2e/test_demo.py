@@ -10,7 +10,7 @@ from livetide.demo.frames import frames_of
 from streams.sources.simulator.truth import Truth
 from tests.e2e.running import Demo
 
-pytestmark = [pytest.mark.kafka, pytest.mark.store, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.store, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_nothing_planted_was_lost(demo: Demo) -> None:

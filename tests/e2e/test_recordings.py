@@ -22,6 +22,7 @@ pytestmark = [
     pytest.mark.kafka,
     pytest.mark.store,
     pytest.mark.slow,
+    pytest.mark.timeout(900),
     pytest.mark.skipif(not RECORDINGS.is_dir(), reason="the recordings are not beside the repository"),
 ]
 

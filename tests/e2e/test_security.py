@@ -29,7 +29,7 @@ from streams.gateway.auth import bearer_key, webhook_secret
 from streams.gateway.memory_log import MemoryLog
 from tests.e2e.running import Demo, listening, now_ms
 
-pytestmark = [pytest.mark.kafka, pytest.mark.store, pytest.mark.slow]
+pytestmark = [pytest.mark.kafka, pytest.mark.store, pytest.mark.slow, pytest.mark.timeout(900)]
 
 PREALLOCATED = {".index", ".timeindex"}
 """Files that the broker makes 10 MB long and fills with numbers."""
