@@ -204,7 +204,7 @@ class ParagraphOperator:
             room.orders[key] = _Order(placed.ts, sale.sku, sale.amount)
         room.placed.forget((room.clock.now - 10 * ORDERS_MS) // SECOND, MOST_PLACED)
         oldest = room.clock.now - 3 * ORDERS_MS
-        if room.orders and next(iter(room.orders.values())).ts < oldest - ORDERS_MS:
+        if room.orders and next(iter(room.orders.values())).ts < oldest - 10 * SECOND:
             drafts = [*room.waiting, room.draft] if room.draft else room.waiting
             oldest = min([oldest, *(draft.stages.get("cta", oldest) for draft in drafts)])
             kept = [(key, order) for key, order in room.orders.items() if order.ts >= oldest]

@@ -8,6 +8,8 @@ from zlib import crc32
 
 import msgspec
 
+TEN = 10
+
 
 def order_key(order: str) -> int:
     """Four bytes for an order's number. Among 10,000 orders two are taken for one about once in a hundred rooms."""
@@ -15,9 +17,9 @@ def order_key(order: str) -> int:
 
 
 class Placed(msgspec.Struct, array_like=True, dict=True):
-    """The orders of a room by the second in which they counted, four bytes each."""
+    """The orders of a room by the ten seconds in which they counted, four bytes each."""
 
-    seconds: dict[int, bytes] = {}
+    seconds: dict[int, bytes] = {}  # the first of every ten → the orders of the ten
 
     @cached_property
     def known(self) -> set[int]:
@@ -29,11 +31,12 @@ class Placed(msgspec.Struct, array_like=True, dict=True):
         if order in self.known:
             return False
         self.known.add(order)
+        second -= second % TEN
         self.seconds[second] = self.seconds.get(second, b"") + array("I", (order,)).tobytes()
         return True
 
     def forget(self, oldest: int, keep: int) -> None:
         """Forget the seconds before ``oldest``, when there are more than ``keep`` orders."""
-        if len(self.known) > keep and min(self.seconds) < oldest:
-            self.seconds = {second: packed for second, packed in self.seconds.items() if second >= oldest}
+        if len(self.known) > keep and min(self.seconds) + TEN <= oldest:
+            self.seconds = {second: packed for second, packed in self.seconds.items() if second + TEN > oldest}
             del self.known

@@ -71,10 +71,10 @@ def test_four_bytes_are_what_is_kept(values: list[float]) -> None:
 
 def test_an_order_counts_once_and_many_are_forgotten_by_time() -> None:
     placed = Placed()
-    assert [placed.first(order, order) for order in (1, 2, 3)] == [True] * 3
-    assert not placed.first(2, 9)
-    placed.forget(3, keep=3)
-    assert not placed.first(1, 9)
-    placed.forget(3, keep=2)
+    assert [placed.first(order, 10 * order) for order in (1, 2, 3)] == [True] * 3
+    assert not placed.first(2, 90)
+    placed.forget(30, keep=3)
+    assert not placed.first(1, 90)
+    placed.forget(30, keep=2)
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(placed), type=Placed).known == placed.known == {3}
-    assert placed.first(1, 9)
+    assert placed.first(1, 90)
