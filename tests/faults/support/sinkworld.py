@@ -43,7 +43,8 @@ class World:
         self._numbers: dict[int, int] = {}
         self._written: list[tuple[str, bytes, str, Any]] = []
 
-    def sink(self, instance: str = "", dead: float = 0.5) -> SinkProcess:
+    def sink(self, instance: str = "", dead: float = 1.0) -> SinkProcess:
+        """Without a limit of poison: a new group reads what other tests have left."""
         return SinkProcess(self.folder, self.cluster, self.store, self.group, instance=instance, dead=dead)
 
     def put(self, topic: str, room: str, value: bytes | None, headers: Any = None) -> None:
@@ -229,7 +230,7 @@ class SinkThread:
         self._stop = threading.Event()
         self.sink = Sink(
             world.cluster, world.store.url, meter=self.meter, clock=lambda: time.time_ns() // 1_000_000, group=world.group,
-            session_ms=6_000, flush_ms=100,
+            session_ms=6_000, flush_ms=100, dead_limit=1.0,
         )  # fmt: skip
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run)
