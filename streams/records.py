@@ -41,7 +41,10 @@ class FatalError(LivetideError):
 
 
 class Meter(Protocol):
-    """What the parts count with; the names and their implementation live in ``livetide/metrics.py``."""
+    """What the parts count with; the names and their implementation live in ``livetide/metrics.py``.
+
+    A gauge that is set to NaN is gone: what it spoke of is somebody else's now.
+    """
 
     def count(self, name: str, amount: float = 1, /, **labels: str) -> None: ...
     def gauge(self, name: str, value: float, /, **labels: str) -> None: ...
