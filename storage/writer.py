@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +25,11 @@ class Job:
     token: str
 
 
+def by_urgency(jobs: Sequence[Job]) -> list[Job]:
+    """Alerts first, then the largest: chat can be queried before its derived rows are written, and the round ends soonest."""
+    return sorted(jobs, key=lambda job: (not job.table.urgent, -len(job.rows)))
+
+
 class Writer:
     """``AT_ONCE`` connections to the store, each in a thread of its own."""
 
@@ -39,7 +45,7 @@ class Writer:
 
         Returns or raises when no insert is under way any more.
         """
-        futures = [(job, self._pool.submit(self._insert, job)) for job in jobs]
+        futures = [(job, self._pool.submit(self._insert, job)) for job in by_urgency(jobs)]
         failures: list[LivetideError] = []
         for job, future in futures:
             try:
