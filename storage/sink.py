@@ -34,6 +34,11 @@ T = TypeVar("T")
 GROUP: Final = "livetide-sink"
 PATIENCE_MS: Final = 2_000
 CONSUME: Final = 500
+REFUSED: Final = (
+    KafkaError._FATAL,  # the consumer has ended: another of its name has come, or the group has lost it in a restart
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+)
 PRUNE_EVERY: Final = 1_000
 
 
@@ -178,12 +183,15 @@ class Sink:
             log.warning("%s/%s: the log no longer has what comes next; starts again from the ledger", *_key(message))
             self._overtaken = True
             return
-        if error.fatal() or error.code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED):
-            raise FatalError(f"Kafka at {self._cluster.servers} refuses the sink: {error.str()}")
+        self._check_refusal(error)
         if error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             raise FatalError(f"a topic is missing at {self._cluster.servers}: {error.str()}; make the topics first")
         self._trouble = f"Kafka at {self._cluster.servers}: {error.str()}"
         log.warning("consumer: %s", error.str())
+
+    def _check_refusal(self, error: Any) -> None:
+        if error.fatal() or error.code() in REFUSED:
+            raise FatalError(f"Kafka at {self._cluster.servers} refuses the sink: {error.str()}")
 
     def _notice_gaps(self) -> None:
         """A batch that is sent again may have lost its last records to compaction: its end has passed when reading has."""
@@ -250,6 +258,7 @@ class Sink:
         except KafkaException as error:
             # The ledger has the batch: whoever reads on from here sends it once more, and the store changes nothing.
             log.info("offsets not committed: %s", error)
+            self._check_refusal(error.args[0])
         for place in offsets:
             self._lag.reached((place.topic, place.partition), place.offset)
 

@@ -6,6 +6,16 @@ import ssl
 from dataclasses import dataclass
 from typing import Any
 
+FATAL = -150  # librdkafka's code for a client that has ended
+
+
+def has_ended(error: Any) -> bool:
+    """Whether a ``KafkaError`` says that its client can never work again and must be made anew.
+
+    librdkafka says so in two ways, of which ``error.fatal()`` knows one: what a call raises, and not what a consumer returns.
+    """
+    return bool(error.fatal()) or error.code() == FATAL
+
 
 @dataclass(frozen=True)
 class Cluster:

@@ -6,11 +6,12 @@ from typing import Any, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from streams.kafka import Cluster
+from streams.kafka import Cluster, has_ended
 from streams.records import DeadLetter, Record, RetryError, encode
 from streams.topics import TOPIC_OF, key_of, partition_of
 
 QUEUE_WAIT_S = 1.0
+ENDS = (KafkaException, SystemError)  # the second when reports of delivery follow the fatal error within one call
 
 
 class Publisher:
@@ -21,7 +22,8 @@ class Publisher:
 
     def __init__(self, cluster: Cluster, *, timeout_s: float = 30.0) -> None:
         self._cluster, self._timeout_s = cluster, timeout_s
-        self._producer = Producer(cluster.producer(linger_ms=5, message_timeout_ms=int(timeout_s * 1000)))
+        self._settings = cluster.producer(linger_ms=5, message_timeout_ms=int(timeout_s * 1000))
+        self._producer = Producer(self._settings)
         self._failure: str | None = None
 
     def send(self, record: Record | DeadLetter, headers: list[tuple[str, bytes]] | None = None) -> None:
@@ -34,22 +36,33 @@ class Publisher:
         for last in (False, True):
             try:
                 self._producer.produce(topic, value, key, partition, on_delivery=self._settled, headers=cast("Any", headers))
+                self._producer.poll(0)
             except BufferError as error:
                 if last:
                     raise RetryError("the queue to Kafka is full and does not empty: is Kafka running?") from error
                 self._producer.poll(QUEUE_WAIT_S)
-            except KafkaException as error:
-                raise RetryError(f"{topic}: Kafka does not take a record: {error.args[0].str()}") from error
+            except ENDS as error:
+                self._renew_after(error)
+                raise RetryError(f"{topic}: Kafka does not take a record: {error}") from error
             else:
                 break
-        self._producer.poll(0)
 
     def flush(self) -> None:
         """Wait until everything is safe."""
-        left = self._producer.flush(self._timeout_s)
+        try:
+            left = self._producer.flush(self._timeout_s)
+        except ENDS as error:
+            left = 1
+            self._renew_after(error)
         failure, self._failure = self._failure, None
         if left or failure:
             raise RetryError(f"Kafka did not confirm all records: {failure or f'{left} are still on their way'}. Send again.")
+
+    def _renew_after(self, error: Exception) -> None:
+        """A producer that has ended takes what it holds with it: the next one begins empty, and :meth:`flush` says so."""
+        if isinstance(error, SystemError) or has_ended(error.args[0]):
+            self._failure = str(error)
+            self._producer = Producer(self._settings)
 
     def _settled(self, error: KafkaError | None, _: Message) -> None:
         if error is not None:

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from streams.kafka import Cluster
+from streams.kafka import Cluster, has_ended
 from streams.records import (
     DeadLetter,
     FatalError,
@@ -198,7 +198,7 @@ class Subscriber:
     def _take(self, message: Message) -> None:
         error = message.error()
         if error is not None:
-            if error.fatal():
+            if has_ended(error):
                 raise FatalError(f"group {self._group}: {error.str()}")
             if error.code() not in {KafkaError._PARTITION_EOF, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}:
                 log.warning("group %s: %s", self._group, error.str())

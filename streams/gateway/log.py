@@ -15,7 +15,7 @@ from typing import Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from streams.kafka import Cluster
+from streams.kafka import Cluster, has_ended
 from streams.records import LivetideError, RetryError
 
 Settled = Callable[[LivetideError | None], None]
@@ -171,7 +171,10 @@ class KafkaLog:
     def _poll(self) -> None:
         """In a thread of its own: callbacks are gathered here, and one wake-up of the loop settles many."""
         while not self._closing.is_set():
-            self._producer.poll(0.1)
+            try:
+                self._producer.poll(0.1)
+            except Exception as error:  # the producer's end is raised here, by several names, and not told to error_cb
+                self._end(str(error))
 
     def _settle(self) -> None:
         # cleared first: an acknowledgement that comes in while we settle wakes us again
@@ -182,10 +185,13 @@ class KafkaLog:
             settled(None if error is None else RetryError(f"Kafka did not acknowledge: {error.str()}"))
 
     def _error(self, error: KafkaError) -> None:
-        if error.fatal():
-            self.failure = f"the Kafka producer cannot go on: {error.str()}"
-            log.error("%s", self.failure)
-            self._loop.call_soon_threadsafe(self.failed.set)
+        if has_ended(error):
+            self._end(error.str())
+
+    def _end(self, reason: str) -> None:
+        self.failure = f"the Kafka producer cannot go on: {reason}"
+        log.error("%s", self.failure)
+        self._loop.call_soon_threadsafe(self.failed.set)
 
     @property
     def pressure(self) -> float:
