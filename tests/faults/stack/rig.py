@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 import psutil
 from clickhouse_driver import Client
-from confluent_kafka import KafkaException
+from confluent_kafka import Consumer, KafkaException
 
 from livetide.settings import Settings, load_secrets
 from livetide.stack import Stack, connected, statuses
@@ -246,6 +246,22 @@ class Rig:
             if rng.random() < 0.6:
                 self.ready(name)
             self.kills.append(Kill(name, killed - began, time.monotonic() - killed))
+
+    def fence(self, group: str, instance: str, topics: list[str]) -> None:
+        """Take over a static member's name for a moment, as a second of its kind does, or a group that forgot it in a crash."""
+        given = self.cluster.client(
+            group_id=group, group_instance_id=instance, partition_assignment_strategy="range", session_timeout_ms=10_000,
+            enable_auto_commit=False,
+        )  # fmt: skip
+        double = Consumer(given | {"log_level": 0})
+        double.subscribe(topics)
+
+        def is_it() -> bool:
+            double.poll(0.2)
+            return bool(double.assignment())
+
+        until(is_it, 60, f"the double of {instance} is let in")
+        double.close()  # a static member does not leave when it closes
 
     # workers beside the stack's own
 

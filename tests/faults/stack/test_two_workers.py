@@ -1,4 +1,5 @@
-"""Workers that share the partitions come and go under load: one of two is killed, a third joins by hand and is killed, too."""
+"""Members of groups come and go under load: of two workers one is killed, a third joins by hand and is killed, too; the sink is
+thrown out of its group by one of the same name."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from storage.rows import TABLE_OF
 from tests.faults.stack.rig import Rig, until
 from tests.faults.stack.scenes import SPAN_MS, scene
 
@@ -31,7 +33,8 @@ def test_two_workers_one_killed_one_joining(rig_of: Callable[..., Rig], tmp_path
     failures: list[BaseException] = []
 
     def upset() -> None:
-        time.sleep(3)
+        time.sleep(2)
+        rig.fence("livetide-sink", "sink-1", list(TABLE_OF))
         rig.kill("worker-2")
         rig.join("3")
         until(lambda: owned(rig.log("joined-3")) > 0, 60, "the third worker has partitions")
@@ -54,6 +57,8 @@ def test_two_workers_one_killed_one_joining(rig_of: Callable[..., Rig], tmp_path
     rig.ready()
     print(f"drained after {rig.drained(120):.1f} s")
     verdict = rig.verify(played, told)
+    assert rig.restarts("sink") >= 1
+    assert "fenced by other consumer" in rig.log("sink")
     assert all(owned(rig.log(name)) for name in ("worker", "worker-2", "joined-3")), "somebody never had a partition"
     assert verdict.notes["records said again after a crash"] > 0, "no kill made anybody say anything again"
     assert verdict.faults == []
