@@ -10,7 +10,7 @@ from streams.records import Alert, InvalidError
 
 State = Literal["acknowledged", "resolved", "silenced"]
 STATES: tuple[State, ...] = ("acknowledged", "resolved", "silenced")
-OPEN = ("firing", "acknowledged")
+OVER = ("resolved", "inhibited")
 
 
 def changed(row: dict[str, Any], state: str, by: str, now_ms: int) -> Alert:
@@ -21,7 +21,7 @@ def changed(row: dict[str, Any], state: str, by: str, now_ms: int) -> Alert:
     """
     if state not in STATES:
         raise InvalidError(f"an alert can become {', '.join(STATES)}, not {state[:40]!r}")
-    if row["state"] not in OPEN:
+    if row["state"] in OVER or row["state"] == state:
         raise InvalidError(f"the alert {row['id']} is {row['state']} already")
     revision = row["revision"] + (1 if row["revision"] % 2 == 0 else 2)
     fields = {name: row[name] for name in ("id", "topic", "level", "score", "share", "baseline", "messages", "users", "note")}

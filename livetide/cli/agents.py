@@ -13,9 +13,9 @@ app = typer.Typer(help="The agents: list, repair.", add_completion=False, no_arg
 
 
 def _settings() -> Settings:
-    from livetide.stack.state import connected
+    from livetide.stack.state import needed
 
-    return connected()
+    return needed(kafka=True)
 
 
 @app.command("list")

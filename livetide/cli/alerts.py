@@ -15,10 +15,10 @@ Id = Annotated[str, typer.Argument(help="The alert's id, as `livetide alerts lis
 COLUMNS = ("since", "room_id", "level", "topic", "state", "share", "users", "id")
 
 
-def _settings() -> Settings:
-    from livetide.stack.state import connected
+def _settings(*, to_write: bool = False) -> Settings:
+    from livetide.stack.state import needed
 
-    return connected()
+    return needed(kafka=to_write, store=True)
 
 
 @app.command("list")
@@ -71,7 +71,7 @@ def _change(identity: str, state: str) -> None:
     from streams.publisher import Publisher
     from streams.records import InvalidError
 
-    settings = _settings()
+    settings = _settings(to_write=True)
     row: dict[str, Any] | None = Queries(StoreRows(reader_url(settings))).alert(identity)
     if row is None:
         raise InvalidError(f"there is no alert {identity!r}: `livetide alerts list` shows them all")

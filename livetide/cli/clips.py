@@ -20,9 +20,9 @@ def list_clips(
     from livetide.cli.output import show
     from livetide.console.queries import Queries
     from livetide.reading import StoreRows, reader_url
-    from livetide.stack.state import connected
+    from livetide.stack.state import needed
 
-    settings = connected()
+    settings = needed(store=True)
     rows = []
     for clip in Queries(StoreRows(reader_url(settings))).clips(room):
         file = str(settings.data / "clips" / clip.pop("path")) if clip["status"] == "ready" else ""
@@ -40,10 +40,10 @@ def copy(
 
     from livetide.console.queries import Queries
     from livetide.reading import StoreRows, reader_url
-    from livetide.stack.state import connected
+    from livetide.stack.state import needed
     from streams.records import InvalidError
 
-    settings = connected()
+    settings = needed(store=True)
     path = Queries(StoreRows(reader_url(settings))).clip_path(identity)
     if path is None:
         raise InvalidError(f"there is no finished clip {identity!r}: `livetide clips list` shows them all")

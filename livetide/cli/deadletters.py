@@ -21,9 +21,9 @@ COLUMNS = ("failed", "stage", "topic", "partition", "offset", "room", "bytes", "
 
 
 def _settings() -> Settings:
-    from livetide.stack.state import connected
+    from livetide.stack.state import needed
 
-    return connected()
+    return needed(kafka=True)
 
 
 def moment(text: str, now_ms: int) -> int:

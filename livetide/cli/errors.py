@@ -17,6 +17,10 @@ def explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, ValidationError):
         wrong = "; ".join(f"LIVETIDE_{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']}" for e in error.errors())
         return f"livetide: a setting is wrong: {wrong}", USAGE
+    from livetide.stack.state import NotRunningError
+
+    if isinstance(error, NotRunningError):
+        return f"livetide: {_one_line(error)}", NOT_RUNNING
     if isinstance(error, LivetideError):
         return _hide(f"livetide: {_one_line(error)}"), FAILED
     return (

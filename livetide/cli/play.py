@@ -54,7 +54,7 @@ def play(
     from rich.console import Console
 
     from livetide.playing import Plan
-    from livetide.stack.state import connected
+    from livetide.stack.state import NotRunningError, connected
     from streams.records import InvalidError
 
     screen = Console(stderr=True)
@@ -76,7 +76,11 @@ def play(
             video=video,
             simulation={name: value for name, value in (("minutes", minutes), ("rate", rate)) if value is not None},
         )
-        opened, progress, failure = asyncio.run(_play(plan, settings, screen, quiet=json or not sys.stderr.isatty()))
+        opened, progress, failure = asyncio.run(
+            _play(plan, settings, screen, quiet=json or not sys.stderr.isatty(), elsewhere=bool(gateway))
+        )
+    except NotRunningError:
+        raise
     except InvalidError as error:
         screen.print(explain(error)[0], style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(USAGE) from None
@@ -152,8 +156,11 @@ def exit_code(summary: dict[str, Any]) -> int:
     return EXIT_REFUSED if summary["rejected"] or summary["damaged"] else 0
 
 
-async def _play(plan: Plan, settings: Settings, screen: Console, *, quiet: bool) -> tuple[Opened, Progress, str]:
+async def _play(
+    plan: Plan, settings: Settings, screen: Console, *, quiet: bool, elsewhere: bool
+) -> tuple[Opened, Progress, str]:
     from livetide.playing import keep_truth, media_of, open_plan, play, positions_folder
+    from livetide.stack.state import needed
     from streams.records import FatalError, RetryError
     from streams.sources.player import Progress
     from streams.sources.posting import now_ms
@@ -163,6 +170,8 @@ async def _play(plan: Plan, settings: Settings, screen: Console, *, quiet: bool)
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     opened = await asyncio.to_thread(open_plan, plan, positions_folder(settings), now_ms())
+    if not elsewhere:
+        needed(kafka=True)  # or the key would go to whoever holds the port
     screen.print(f"{plan.uri}: {opened.source.dialect} → room {plan.room}, as {opened.name}", markup=False, soft_wrap=True)
     if truth := await asyncio.to_thread(keep_truth, opened, settings, plan.room):
         screen.print(f"what is planted: {truth}", markup=False, soft_wrap=True)

@@ -14,9 +14,9 @@ app = typer.Typer(help="Kafka topics: list, create, asyncapi.", add_completion=F
 
 
 def _settings() -> Settings:
-    from livetide.stack.state import connected
+    from livetide.stack.state import needed
 
-    return connected()
+    return needed(kafka=True)
 
 
 @app.command("list")
@@ -45,6 +45,7 @@ def create() -> None:
 @app.command()
 def asyncapi() -> None:
     """Print the AsyncAPI document of the topics and their records."""
+    from livetide.settings import Settings
     from streams.topics import asyncapi as document
 
-    typer.echo(json.dumps(document(_settings().partitions), ensure_ascii=False, indent=1, sort_keys=True))
+    typer.echo(json.dumps(document(Settings().partitions), ensure_ascii=False, indent=1, sort_keys=True))

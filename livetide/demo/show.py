@@ -50,6 +50,7 @@ class Show:
 
 def run(show: Show, given: Settings, screen: Screen) -> bool:
     """Show it. True when nothing planted was lost. Raises ``LivetideError`` when it cannot be shown."""
+    given.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     data = given.data / "demo"
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _alone(data), _receiver(data) as receiver:

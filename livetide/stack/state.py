@@ -14,6 +14,11 @@ import msgspec
 from livetide.settings import Settings
 from livetide.stack.supervisor import Status
 from streams.broker.child import read_pid_file
+from streams.records import LivetideError
+
+
+class NotRunningError(LivetideError):
+    """A command needs the stack of its data folder, and it does not run."""
 
 
 class StackState(msgspec.Struct, kw_only=True):
@@ -64,6 +69,20 @@ def connected(settings: Settings | None = None) -> Settings:
     given = settings or Settings()
     state = load(given.data)
     return state.settings(given) if state else given
+
+
+def needed(*, kafka: bool = False, store: bool = False) -> Settings:
+    """Settings that reach a running stack, or the clusters that are set for what is needed.
+
+    Raises :class:`NotRunningError` where neither is there: a default port may be somebody else's, and gets no key of ours.
+    """
+    given = Settings()
+    state = load(given.data)
+    if state:
+        return state.settings(given)
+    if (kafka and not given.kafka) or (store and not given.clickhouse.get_secret_value()):
+        raise NotRunningError(f"the stack does not run in {given.data.absolute()}; `livetide up` starts it")
+    return given
 
 
 def write_state(data: Path, state: StackState) -> None:

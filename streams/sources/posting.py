@@ -147,9 +147,9 @@ class Poster:
         except msgspec.DecodeError:
             answer = None
         if answer is None:
-            hints = {401: "is the key this room's, from this installation?", 404: "is this a Livetide gateway?"}
-            hint = hints.get(response.status_code, "")
-            raise FatalError(f"{self._url} answered {response.status_code}: {_reason(response)} {hint}".rstrip())
+            hint = {404: " (is this a Livetide gateway, and the room's name of letters, digits and . _ : - only?)"}
+            told = f"{self._url} answered {response.status_code}: {_reason(response)}{hint.get(response.status_code, '')}"
+            raise FatalError(told)
         if answer.accepted + answer.duplicates + len(answer.rejected) != len(lines):
             raise FatalError(f"{self._url} answered for another number of events than the {len(lines)} it was sent: {answer}")
         counts.accepted += answer.accepted

@@ -247,6 +247,7 @@ def test_a_persons_word_takes_the_odd_revision() -> None:
     assert (alert.revision, alert.state, alert.by, alert.ingest_ts) == (9, "acknowledged", "console", 5)
     again = changed(ALERT | {"revision": 9, "state": "acknowledged"}, "resolved", "console", 6)
     assert again.revision == 11, "above the person's own, and odd again"
+    assert changed(ALERT | {"state": "silenced"}, "resolved", "console", 7).state == "resolved", "a slip can be undone"
     with pytest.raises(InvalidError, match="resolved already"):
         changed(ALERT | {"state": "resolved"}, "silenced", "console", 7)
 
