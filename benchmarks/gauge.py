@@ -19,6 +19,7 @@ from streams.kafka import Cluster
 from streams.records import RetryError
 
 LOOK_S = 0.05
+LISTENING = ("kafka_port", "kafka_controller_port", "store_port", "store_http_port", "gateway_port", "console_port")
 
 
 @contextmanager
@@ -44,6 +45,14 @@ def _started(folder: Path) -> EmbeddedBroker:
         else:
             return broker
     raise RuntimeError("no free port for a broker in four attempts")
+
+
+def own_ports() -> dict[str, int]:
+    """Settings of a stack that keep it apart from other stacks of this machine."""
+    taken: set[int] = set()
+    for _ in LISTENING:
+        taken.add(free_port(taken))
+    return dict(zip(LISTENING, sorted(taken), strict=True))
 
 
 class Ends:

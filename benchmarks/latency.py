@@ -26,14 +26,13 @@ import psutil
 from clickhouse_driver import Client
 
 from benchmarks import stages
-from benchmarks.gauge import cpu_of
+from benchmarks.gauge import cpu_of, own_ports
 from benchmarks.load import Load, run_load
 from livetide.demo.receiver import Receiver
 from livetide.settings import Settings, load_secrets
 from livetide.stack import Stack, statuses
 from livetide.stack.state import load
 from storage.server import READER, reader_password
-from streams.records import RetryError
 
 LOOK_S = 0.05
 PATIENCE_S = 60.0
@@ -84,17 +83,10 @@ def quantile(values: list[float], share: float) -> float:
 
 def start(data: Path, receiver: Receiver) -> tuple[Stack, Settings]:
     """The whole stack in a folder of its own, on ports that are free."""
-    given: dict[str, Any] = {"data": data, "webhook_url": receiver.url}
+    given: dict[str, Any] = {"data": data, "webhook_url": receiver.url, **own_ports()}
     given["webhook_secret"] = load_secrets(data)["webhook_secret"]
     stack = Stack(Settings(**given))
-    for attempt in range(3):
-        try:
-            return stack, stack.up().settings(stack.settings)
-        except RetryError as error:
-            stack.down()
-            if "taken" not in str(error) or attempt == 2:  # another program was quicker: there are other ports
-                raise
-    raise AssertionError
+    return stack, stack.up().settings(stack.settings)
 
 
 def reader(settings: Settings) -> Client:

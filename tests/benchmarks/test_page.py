@@ -51,7 +51,7 @@ def test_the_worst_round_of_a_kill_counts() -> None:
 
 def test_the_block_tells_figures_aims_and_misses() -> None:
     text = markdown(document(figures=KILLS))
-    assert "| kill -9 of a worker to its next output, restarted | 5 s | ≤ 4 | **no** |" in text
+    assert "| kill -9 of a worker with one agent to its next output, restarted | 5 s | ≤ 4 | **no** |" in text
     assert "a processor, 2 cores, 8 GB of memory" in text
     assert "others worked" not in text
 
