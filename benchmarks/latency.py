@@ -132,14 +132,14 @@ def _measure(wanted: Load, warm_s: float, settings: Settings, receiver: Receiver
     before, began, from_ms = cpu_by_process(settings.data), time.monotonic(), (time.time_ns() // 1_000_000) + int(warm_s * 1000)
     ages, sent = Ages(), _Sent(ours)
     client = reader(settings)
-    while sent.answer is None or ages.rows < sent.answer["accepted"]:
+    while sent.answer is None or ages.rows < sent.accepted:
         ages.look(client, from_ms)
-        if sent.answer == {}:
-            raise RuntimeError("the load broke off; why is said above")
         if sent.answer is not None and time.monotonic() - sent.at > PATIENCE_S:
             break
         time.sleep(LOOK_S)
     seconds, after = time.monotonic() - began, cpu_by_process(settings.data)
+    if not sent.answer:
+        raise RuntimeError("the load broke off; why is said above")
     sender.join(10)
     answer = sent.answer
     _await_alerts(receiver, wanted.rises)
@@ -155,6 +155,10 @@ class _Sent:
         self.answer: Any = None
         self.at = 0.0
         threading.Thread(target=self._wait, args=(pipe,), daemon=True).start()
+
+    @property
+    def accepted(self) -> int:
+        return int(self.answer.get("accepted", 0)) if self.answer else 0
 
     def _wait(self, pipe: Connection) -> None:
         try:

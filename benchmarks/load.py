@@ -24,6 +24,7 @@ BATCH_S = 0.2
 TALK_S = 6.0  # ordinary chat in a room before its complaints
 TALK_RATE = 5
 COMPLAINT_S = 0.25
+IDLE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,11 @@ class Connections:
         parts = urlsplit(url)
         self._host, self._port = parts.hostname or "", parts.port or 80
         self._idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self._used: list[float] = []
 
     async def post(self, path: str, key: str, content: bytes) -> tuple[int, bytes]:
         """Status and body of the answer to NDJSON."""
-        reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(self._host, self._port)
+        reader, writer = self._fresh() or await asyncio.open_connection(self._host, self._port)
         head = (
             f"POST {path} HTTP/1.1\r\nHost: {self._host}\r\nAuthorization: Bearer {key}\r\n"
             f"Content-Type: application/x-ndjson\r\nContent-Length: {len(content)}\r\n\r\n"
@@ -76,11 +78,19 @@ class Connections:
         headers = dict(line.lower().split(": ", 1) for line in lines if line)
         body = await reader.readexactly(int(headers["content-length"]))
         self._idle.append((reader, writer))
+        self._used.append(time.monotonic())
         return int(first.split()[1]), body
+
+    def _fresh(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """The connection that was used last, unless the gateway may have closed it for its idleness: then all are too old."""
+        if self._used and time.monotonic() - self._used[-1] > IDLE_S:
+            self.close()
+        return self._idle.pop() if self._idle and self._used.pop() else None
 
     def close(self) -> None:
         for _, writer in self._idle:
             writer.close()
+        self._idle, self._used = [], []
 
 
 class _Sender:
