@@ -30,7 +30,10 @@ class Message(NamedTuple):
 
 @dataclass
 class Batch:
-    """Records ``first`` to ``last`` of a partition and what became of them. ``resend`` repeats a batch of the ledger."""
+    """Records ``first`` to ``last`` of a partition and what became of them; ``since`` says when it was begun.
+
+    ``resend`` repeats a batch of the ledger.
+    """
 
     first: int
     before: dict[str, int]
@@ -40,6 +43,7 @@ class Batch:
     records: int = 0
     repeats: int = 0
     resend: bool = False
+    since: int = 0
 
 
 class Partition:
@@ -86,7 +90,7 @@ class Partition:
         self.position = message.offset
         if self.batch is None:
             first = self._resend.first if self._resend else message.offset
-            self.batch = Batch(first, dict(self.sequences), resend=self._resend is not None)
+            self.batch = Batch(first, dict(self.sequences), resend=self._resend is not None, since=clock())
         self.batch.last = message.offset
         self.batch.records += 1
         try:

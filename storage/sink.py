@@ -22,6 +22,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, To
 from storage.batches import Batch, DeadShare, Message, Partition
 from storage.client import Address, StoreClient
 from storage.ledger import Claim, Ledger
+from storage.pace import in_round, pause_ms, ripe
 from storage.rows import TABLE_OF
 from storage.sink_lag import Lag, ends_of
 from storage.sink_letters import Letters
@@ -104,7 +105,6 @@ class Sink:
         self._log_id = ""
         self._cycle = 0
         self._took = 0
-        self._oldest: int | None = None
         self._buffered = 0
         self._stop = threading.Event()
         self._ready = False
@@ -146,18 +146,19 @@ class Sink:
         for message in self._consumer.consume(CONSUME, 0.05):
             urgent |= self._take(message)
         self._notice_gaps()
-        waited = self._oldest is not None and self._clock() - self._oldest >= pause_ms(self._flush_ms, self._took)
-        if urgent or waited or self._buffered >= self._flush_rows or any(p.due for p in self._partitions.values()):
-            self._flush()
+        now, pause, partitions = self._clock(), pause_ms(self._flush_ms, self._took), self._partitions.values()
+        if self._overtaken or self._buffered >= self._flush_rows:
+            self._flush(partitions)
+        elif urgent or any(p.due or ripe(p, now, pause) for p in partitions):
+            self._flush(in_round(partitions, now, pause))
         if self._overtaken:
-            self._flush()
             self._assigned(self._consumer, self._consumer.assignment())
 
     def _last_turn(self) -> None:
         """On the way out: what is held goes to the store if that is quick; if not, it is still in Kafka."""
         try:
             if not self._unread:
-                self._flush()
+                self._flush(self._partitions.values())
         except (_Moved, _Stopped):
             log.info("stopped with rows not yet in the store; they are read again at the next start")
 
@@ -173,8 +174,6 @@ class Sink:
         rows = len(partition.batch.rows) if partition.batch else 0
         partition.take(Message(message.offset(), message.key() or b"", message.value(), message.headers()), self._clock)
         self._buffered += (len(partition.batch.rows) if partition.batch else 0) - rows
-        if self._oldest is None:
-            self._oldest = self._clock()
         return partition.table.urgent
 
     def _consumer_error(self, message: Any) -> None:
@@ -205,11 +204,9 @@ class Sink:
 
     # ── Writing ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _flush(self) -> None:
-        batches = [
-            (partition, batch) for partition in self._partitions.values() if _closable(partition) and (batch := partition.cut())
-        ]
-        self._oldest, self._buffered = None, 0
+    def _flush(self, partitions: Iterable[Partition]) -> None:
+        """One round: what these partitions hold goes to the store."""
+        batches = [(partition, batch) for partition in partitions if _closable(partition) and (batch := partition.cut())]
         if batches:
             started = self._clock()
             self._claim(batches)
@@ -222,8 +219,7 @@ class Sink:
         for partition in self._partitions.values():
             for message in partition.held():
                 partition.take(message, self._clock)
-                self._buffered += 1
-                self._oldest = self._oldest or self._clock()
+        self._buffered = sum(len(p.batch.rows) for p in self._partitions.values() if p.batch)
 
     def _claim(self, batches: list[tuple[Partition, Batch]]) -> None:
         self._cycle += 1
@@ -309,7 +305,7 @@ class Sink:
         self._overtaken = False
         self._lag.forget()
         self._unread = []
-        self._oldest, self._buffered = None, 0
+        self._buffered = 0
         self._ready, self._trouble = False, "waits for its partitions"
 
     def _recover(self) -> None:
@@ -346,14 +342,6 @@ class Sink:
             if self._stop.wait(wait):
                 raise _Moved
             wait = min(wait * 2, 5.0)
-
-
-def pause_ms(flush_ms: int, took_ms: int) -> int:
-    """How long rows are gathered after a round of inserts, so that rounds begin ``flush_ms`` apart.
-
-    At least as long as the round took: a store that is slow gets fewer, larger ones, and half its time for those who ask it.
-    """
-    return max(flush_ms - took_ms, took_ms)
 
 
 def _key(message: Any) -> Key:
