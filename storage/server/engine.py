@@ -235,6 +235,6 @@ class Engine:
             connection.close()
 
     def close(self) -> None:
-        """Release the directory. Statements that still run are cut off."""
+        """Release the directory. No statement may be running."""
         with suppress(Exception):
             self._keeper.close()

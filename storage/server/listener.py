@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import threading
 from contextlib import suppress
@@ -16,13 +17,16 @@ from storage.server.watch import Watch
 from streams.records import FatalError
 
 CONNECTIONS: Final = 200
+STOP_SECONDS: Final = 8.0
+
+log = logging.getLogger(__name__)
 
 
 class StoreServer:
     """The embedded ClickHouse: chDB on ``folder`` behind both of ClickHouse's protocols.
 
     ``start`` returns when both ports answer; port 0 takes a free one (see ``native_port`` and ``http_port``). ``stop`` ends the
-    listeners, cuts off what runs, and releases the folder. Raises :class:`FatalError` for a taken port or a held folder.
+    listeners, stops what runs, waits for it, and releases the folder. Raises :class:`FatalError` for a taken port or a held folder.
     """
 
     def __init__(
@@ -34,6 +38,7 @@ class StoreServer:
         self.native_port, self.http_port = (door.getsockname()[1] for door in self._sockets)
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
+        self._gone = threading.Condition(self._lock)
         self._slots = threading.BoundedSemaphore(CONNECTIONS)
         self._stopping = threading.Event()
         self._engine = Engine(folder, memory=memory, parallel=parallel)
@@ -58,8 +63,15 @@ class StoreServer:
         for connection in open_:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+        # The watch sees that their peers have gone and stops their statements. The engine must not be taken away under one: chDB
+        # crashes when its last connections are closed by two threads at once.
+        with self._gone:
+            ended = self._gone.wait_for(lambda: not self._connections, STOP_SECONDS)
         self._watch.close()
-        self._engine.close()
+        if ended:
+            self._engine.close()
+        else:
+            log.warning("%d statements did not end in %.0f s: the folder is left to them", len(self._connections), STOP_SECONDS)
 
     def _accept(self, door: socket.socket, serve: Any) -> None:
         while not self._stopping.is_set():
@@ -78,13 +90,16 @@ class StoreServer:
 
     def _serve(self, connection: socket.socket, serve: Any) -> None:
         try:
+            if self._stopping.is_set():
+                return
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             with suppress(OSError, EOFError):
                 serve(connection)
         finally:
-            with self._lock:
+            with self._gone:
                 self._connections.discard(connection)
+                self._gone.notify_all()
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()

@@ -112,7 +112,8 @@ class StoreProcess(Child):
 
     def stop(self) -> None:
         if self.process:
-            assert self.end() == 0, self.log()[-2000:]
+            status = self.end()
+            assert status == 0, f"ended with {status}: " + self.log()[-2000:]
 
     @property
     def url(self) -> str:
@@ -146,4 +147,5 @@ class SinkProcess(Child):
 
     def stop(self) -> None:
         if self.process:
-            assert self.end() == 0, self.log()[-2000:]
+            status = self.end()
+            assert status == 0, f"ended with {status}: " + self.log()[-2000:]
