@@ -26,7 +26,8 @@ class StoreServer:
     """The embedded ClickHouse: chDB on ``folder`` behind both of ClickHouse's protocols.
 
     ``start`` returns when both ports answer; port 0 takes a free one (see ``native_port`` and ``http_port``). ``stop`` ends the
-    listeners, stops what runs, waits for it, and releases the folder. Raises :class:`FatalError` for a taken port or a held folder.
+    listeners, stops what runs, waits for it, and releases the folder.
+    Raises :class:`FatalError` for a taken port or a held folder.
     """
 
     def __init__(
@@ -63,8 +64,8 @@ class StoreServer:
         for connection in open_:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
-        # The watch sees that their peers have gone and stops their statements. The engine must not be taken away under one: chDB
-        # crashes when its last connections are closed by two threads at once.
+        # The watch sees that their peers have gone and stops their statements. The engine must not be taken away under one:
+        # chDB crashes when its last connections are closed by two threads at once.
         with self._gone:
             ended = self._gone.wait_for(lambda: not self._connections, STOP_SECONDS)
         self._watch.close()
