@@ -22,6 +22,7 @@ from livetide.stack.rotation import last_line
 from livetide.stack.state import StackState, connected, load, pid_file, remembered, statuses
 from livetide.stack.supervisor import Status
 from streams.broker.child import end_process
+from streams.broker.ports import Claims
 from streams.records import RetryError
 
 __all__ = ["Stack", "StackState", "Status", "connected", "load", "statuses"]
@@ -70,13 +71,20 @@ class Stack:
         (self.data / "run" / "state.json").unlink(missing_ok=True)
         load_secrets(self.data)
         last = remembered(self.data)
-        ports = choose(self.settings, table.placed_names(self.settings), last.environment if last else None)
+        with Claims() as claims:
+            names = table.placed_names(self.settings)
+            ports = choose(self.settings, names, last.environment if last else None, claims.take)
+            self._launch(ports, claims)
+
+    def _launch(self, ports: dict[str, str], claims: Claims) -> None:
+        """Start the supervisor. It holds the claims, open and untouched, as long as it lives."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LIVETIDE_")}
         environment |= environment_of(self.settings) | {name: port for name, port in ports.items() if "." not in name}
         environment |= {"LIVETIDE_DATA": str(self.data), "LIVETIDE_STACK_PORTS": json.dumps(ports)}
         done = subprocess.run(
-            [*self._program, "--detach"], env=environment, capture_output=True, text=True, timeout=60, check=False
-        )
+            [*self._program, "--detach"], env=environment, pass_fds=claims.filenos(),
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
         if done.returncode:
             raise RetryError(f"the supervisor did not start: {(done.stderr or done.stdout).strip()[-400:]}")
 

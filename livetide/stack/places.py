@@ -37,7 +37,7 @@ def choose(
     """The ports of a stack as ``LIVETIDE_…`` settings, and ``LIVETIDE_HEALTH_PORT.NAME`` for each process without a port.
 
     Asked for in the settings: that one or an error that names who holds it. Else the one of last time, else the default, else a
-    free one below 32768.
+    free one below 32768. ``is_free`` may claim what it finds free (:class:`streams.broker.ports.Claims`).
     """
     chosen: dict[str, str] = {}
     taken: set[int] = set()
@@ -52,7 +52,7 @@ def choose(
                 raise RetryError(
                     f"port {wanted} ({key.partition('.')[0]}) is taken by {ports.holder(wanted)}: stop that, or set another"
                 )
-            port = ports.free_port(taken)
+            port = ports.free_port(taken, is_free=is_free)
         taken.add(port)
         chosen[key] = str(port)
 

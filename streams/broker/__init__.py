@@ -152,7 +152,7 @@ class EmbeddedBroker:
 
     def _check_ports_and_disk(self) -> None:
         for port, setting in ((self.port, "LIVETIDE_KAFKA_PORT"), (self.controller_port, "LIVETIDE_KAFKA_CONTROLLER_PORT")):
-            if not ports.is_free(port):
+            if not ports.can_listen(port):
                 raise RetryError(
                     f"port {port} for the embedded Kafka broker is taken by {ports.holder(port)}: stop that, or set {setting}"
                 )

@@ -17,6 +17,7 @@ from livetide.stack.places import choose
 from livetide.stack.supervisor import Policy, Supervisor
 from livetide.stack.table import placed_names, specs, state_of
 from streams.broker.child import read_pid_file, started_at
+from streams.broker.ports import LOWEST, is_free
 from streams.kafka import Cluster
 from streams.topics import SALES
 from tests.livetide.stack.test_supervisor import until
@@ -33,7 +34,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def running(settings: Settings) -> Iterator[tuple[Supervisor, Cluster]]:
-    ports = choose(settings, placed_names(settings), is_free=lambda _: False)  # the defaults may be another stack's
+    ports = choose(settings, placed_names(settings), is_free=lambda port: port >= LOWEST and is_free(port))  # no defaults
     key = load_secrets(settings.data)["operator_key"]
     spec = next(spec for spec in specs(settings, ports, key) if spec.name == "kafka")
     supervisor = Supervisor([spec], settings.data / "logs", settings.data / "run", policy=Policy(alive_every=0.2))

@@ -21,6 +21,7 @@ from livetide.stack.places import choose, environment_of
 from livetide.stack.report import report
 from livetide.stack.table import placed_names, process_names, specs, state_of
 from streams.broker.child import read_pid_file, started_at
+from streams.broker.ports import Claims, is_free
 from streams.records import RetryError
 from tests.livetide.stack.test_supervisor import until
 
@@ -131,6 +132,18 @@ def test_nothing_that_is_written_down_holds_a_secret(stack: Stack) -> None:
             assert not any(secret in path.read_text() for secret in secrets), path
     assert (stack.data / "secrets.json").stat().st_mode & 0o077 == 0
     assert stack.data.stat().st_mode & 0o077 == 0
+
+
+def test_the_ports_of_a_stack_are_its_own_also_while_nobody_listens(stack: Stack, tmp_path: Path) -> None:
+    ports = {name: port for name, port in stack.up().environment.items() if name.endswith("PORT")}
+    assert not any(is_free(int(port)) for port in ports.values())  # the small programs open none of them
+    with Claims() as claims:
+        settings = Settings(data=tmp_path / "other")
+        others = choose(settings, placed_names(settings), is_free=claims.take)
+    assert not set(ports.values()) & set(others.values())
+    stack.down()
+    again = stack.up().environment
+    assert {name: again[name] for name in ports} == ports
 
 
 def test_a_preferred_port_that_is_taken_is_replaced_and_remembered(tmp_path: Path) -> None:
