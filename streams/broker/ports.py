@@ -53,8 +53,8 @@ class Claims:
 
     Seconds pass between the choice of a port and the first ``listen``, in which a second stack would choose the same. A claim
     is a name in Linux's abstract socket namespace: as wide as the ports themselves (every user, one network namespace), no
-    file, and gone with the last process that holds it. Hand :meth:`filenos` to the process that is to hold the claims from then on.
-    Elsewhere than on Linux nothing is claimed.
+    file, and gone with the last process that holds it. Hand :meth:`filenos` to the process that is to hold the claims from
+    then on. Elsewhere than on Linux nothing is claimed.
     """
 
     def __init__(self) -> None:
