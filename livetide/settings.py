@@ -11,15 +11,19 @@ import json
 import os
 import secrets
 from pathlib import Path
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streams.kafka import Cluster
 
 PRODUCTS = Path(os.environ.get("XDG_DATA_HOME", "~/.local/share")).expanduser() / "livetide"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "livetide"
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Count = Annotated[int, Field(ge=1)]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
 class Settings(BaseSettings):
@@ -33,7 +37,9 @@ class Settings(BaseSettings):
     cache: Path = Field(CACHE, description="Downloads shared between installations (the broker's jars).")
     maven: str = Field("", description="URL of a Maven repository to fetch the broker's jars from. Empty: Maven Central.")
     host: str = Field("127.0.0.1", description="The address our servers listen on. Loopback unless you say otherwise.")
-    log_level: str = Field("INFO", description="How much the processes write to their logs.")
+    log_level: Annotated[LogLevel, BeforeValidator(lambda given: str(given).upper())] = Field(
+        "INFO", description="How much the processes write to their logs: DEBUG, INFO, WARNING, ERROR or CRITICAL."
+    )
 
     kafka: str = Field("", description="Servers of a Kafka cluster, `host:port,…`. Empty: the embedded broker.")
     kafka_security: str = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.")
@@ -41,38 +47,40 @@ class Settings(BaseSettings):
     kafka_sasl_user: str = Field("", description="User name at the Kafka cluster.")
     kafka_sasl_password: SecretStr = Field(SecretStr(""), description="Password at the Kafka cluster.")
     kafka_ca: str = Field("", description="File with the certificate authority of the Kafka cluster.")
-    kafka_port: int = Field(19092, description="Port of the embedded broker; below 32768, or an outage can lose it.")
-    kafka_controller_port: int = Field(19093, description="Port of the embedded broker's controller.")
-    partitions: int = Field(
+    kafka_port: Port = Field(19092, description="Port of the embedded broker; below 32768, or an outage can lose it.")
+    kafka_controller_port: Port = Field(19093, description="Port of the embedded broker's controller.")
+    partitions: Count = Field(
         4, description="Partitions of the room-keyed topics. Fixed when the topics are made: 64-128 on a cluster."
     )
-    replication: int = Field(1, description="Replicas of the topics: 3 on a cluster.")
+    replication: Count = Field(1, description="Replicas of the topics: 3 on a cluster.")
 
     clickhouse: SecretStr = Field(
         SecretStr(""),
         description="`clickhouse://user:password@host:port/live` of a ClickHouse server. Empty: the embedded store.",
     )
-    store_port: int = Field(19000, description="Port of the embedded store's native protocol.")
-    store_http_port: int = Field(18123, description="Port of the embedded store's HTTP protocol.")
+    store_port: Port = Field(19000, description="Port of the embedded store's native protocol.")
+    store_http_port: Port = Field(18123, description="Port of the embedded store's HTTP protocol.")
     store_cluster: str = Field("", description="Name of a ClickHouse cluster: tables become Replicated and Distributed.")
 
-    gateway_port: int = Field(18080, description="Port of the gateway.")
-    console_port: int = Field(18081, description="Port of the web console.")
+    gateway_port: Port = Field(18080, description="Port of the gateway.")
+    console_port: Port = Field(18081, description="Port of the web console.")
     health_port: int = Field(
         18090,
+        ge=1,
+        le=65_000,
         description="Port of the health and metrics server of a process that has no other port. "
         "On one machine the first of them: the stack gives each process the next one.",
     )
-    workers: int = Field(1, description="How many workers the one-machine stack runs; they share the partitions.")
+    workers: int = Field(1, ge=1, le=64, description="How many workers the one-machine stack runs; they share the partitions.")
     keep_names: bool = Field(False, description="Keep viewers' names instead of dropping them. Ids are hashed either way.")
-    room_rate: int = Field(2000, description="Chat messages a second a room may send, on average, before 429.")
+    room_rate: Count = Field(2000, description="Chat messages a second a room may send, on average, before 429.")
 
     webhook_url: str = Field(
         "", description="Where opinion alerts are sent, signed in the Standard Webhooks form. Empty: the console only."
     )
     webhook_secret: SecretStr = Field(SecretStr(""), description="`whsec_…` of that webhook. Empty: made at first start.")
     segments: str = Field("", description="Where video segments are kept: a folder. Empty: `segments` in the data folder.")
-    segment_hours: float = Field(6.0, description="How long recorded video is kept.")
+    segment_hours: float = Field(6.0, gt=0, le=100_000, description="How long recorded video is kept.")
     poison_limit: float = Field(
         0.5,
         gt=0,
@@ -86,9 +94,12 @@ class Settings(BaseSettings):
     )
 
     def cluster(self) -> Cluster:
-        """The Kafka cluster that these settings name; the embedded broker by default."""
+        """The Kafka cluster that these settings name; by default the embedded broker, with this installation's password."""
+        if not self.kafka:
+            password = load_secrets(self.data)["kafka_password"]
+            return Cluster.embedded(self.kafka_port, password, self.partitions, self.replication)
         return Cluster(
-            self.kafka or f"127.0.0.1:{self.kafka_port}",
+            self.kafka,
             self.partitions,
             self.replication,
             self.kafka_security,
@@ -108,12 +119,13 @@ class Settings(BaseSettings):
         return Path(self.segments) if self.segments else self.data / "segments"
 
 
-SECRETS = ("master", "user_hash", "store_password", "console_password", "operator_key", "webhook_secret")
+SECRETS = ("master", "user_hash", "store_password", "kafka_password", "console_password", "operator_key", "webhook_secret")
 
 
 def load_secrets(data: Path) -> dict[str, str]:
     """The installation's own secrets, made at first start and kept readable by their owner only in ``secrets.json``.
 
+    One that a newer version needs is added to those that are there.
     ``master`` is what room keys are derived from, ``user_hash`` hashes viewers' ids, ``operator_key`` opens health and metrics.
     """
     data.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -52,7 +52,7 @@ class Filter:
 
 @dataclass
 class Outcome:
-    """What a replay did. ``refused`` says why letters stayed, by reason."""
+    """What a replay did, or would do. ``refused`` says why letters stay, by reason."""
 
     replayed: int
     refused: dict[str, int]
@@ -92,18 +92,13 @@ def replay(cluster: Cluster, letters: Iterable[Letter], *, again: bool = False) 
     What the gateway refused never was in a topic: it must be corrected and sent through the gateway again, so it stays.
     Raises ``RetryError`` when Kafka did not take everything; sending again is then right.
     """
-    publisher, outcome = Publisher(cluster), Outcome(0, {})
-    sent: list[DeadLetter] = []
-    for place in letters:
-        if why := _refusal(place, again):
-            outcome.refuse(why)
-            continue
-        letter = place.letter
+    publisher = Publisher(cluster)
+    going, outcome = sort_out(letters, again=again)
+    for letter in going:
         header = (REPLAY_HEADER, letter.stage.encode())
         publisher.put(letter.topic, letter.partition, letter.key or None, letter.value, [header])
-        sent.append(letter)
     publisher.flush()
-    for letter in sent:  # after the flush: a mark without its record would hide a loss
+    for letter in going:  # after the flush: a mark without its record would hide a loss
         publisher.send(
             DeadLetter(
                 topic=letter.topic, partition=letter.partition, offset=letter.offset, reason=letter.stage, stage=REPLAY,
@@ -111,8 +106,20 @@ def replay(cluster: Cluster, letters: Iterable[Letter], *, again: bool = False) 
             )
         )  # fmt: skip
     publisher.flush()
-    outcome.replayed = len(sent)
     return outcome
+
+
+def sort_out(letters: Iterable[Letter], *, again: bool = False) -> tuple[list[DeadLetter], Outcome]:
+    """Which letters a replay sends, and what it will say of all of them. Sends nothing."""
+    going: list[DeadLetter] = []
+    outcome = Outcome(0, {})
+    for place in letters:
+        if why := _refusal(place, again):
+            outcome.refuse(why)
+        else:
+            going.append(place.letter)
+    outcome.replayed = len(going)
+    return going, outcome
 
 
 def _refusal(place: Letter, again: bool) -> str | None:

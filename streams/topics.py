@@ -76,7 +76,7 @@ INTENTS = Topic(
     ("sink",),
 )  # fmt: skip
 ANSWERS = Topic(
-    "live.answers", "room", (r.Answer,), "FAQ answers given or proposed", ("answers",), ("sink",),
+    "live.answers", "room", (r.Answer,), "questions and their answers: given, proposed or unknown", ("answers",), ("sink",),
 )  # fmt: skip
 MOOD = Topic(
     "live.mood", "room", (r.Mood,), "negative share, arousal, forecast, per second", ("mood",), ("sink",),

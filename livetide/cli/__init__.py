@@ -40,11 +40,22 @@ EPILOG = "Settings are LIVETIDE_… environment variables. Exit codes: 0 done, 1
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command; always ends by ``SystemExit``."""
     try:
-        group_of("livetide", COMMANDS, HELP, EPILOG).main(arguments, prog_name="livetide", standalone_mode=True)
+        group_of("livetide", COMMANDS, HELP, EPILOG, _tell_unknown).main(arguments, prog_name="livetide", standalone_mode=True)
     except Exception as error:
         if os.environ.get("LIVETIDE_LOG_LEVEL", "").upper() == "DEBUG":
             raise
         _fail(error)
+
+
+def _tell_unknown() -> None:
+    """Say on stderr which ``LIVETIDE_…`` variables nobody reads: a slip of the pen is no error, and no secret either."""
+    names = [name for name in os.environ if name.upper().startswith("LIVETIDE_")]
+    if not names:
+        return  # the settings need not be loaded for this
+    from livetide.variables import unknown
+
+    for sentence in unknown(names):
+        print(f"livetide: {sentence}", file=sys.stderr)
 
 
 def _fail(error: Exception) -> NoReturn:

@@ -40,7 +40,14 @@ def list_alerts(
     ]
     for row in shown:
         del row["started_ts"]
-    show(shown, COLUMNS, as_json=as_json)
+        if not as_json:
+            row["share"] = f"{row['share']:.1%}"
+    of_room = f" of room {room}" if room else ""
+    if firing and rows:
+        none = f"no alert{of_room} is firing; {len(rows)} were: `livetide alerts list` shows them"
+    else:
+        none = f"no alerts{of_room}" + ("" if room else ": nothing has risen in any room")
+    show(shown, COLUMNS, as_json=as_json, none=none)
 
 
 @app.command()

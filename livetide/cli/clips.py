@@ -27,7 +27,8 @@ def list_clips(
     for clip in Queries(StoreRows(reader_url(settings))).clips(room):
         file = str(settings.data / "clips" / clip.pop("path")) if clip["status"] == "ready" else ""
         rows.append(clip | {"start": clip.pop("ts").isoformat(), "seconds": clip["duration_ms"] / 1000, "file": file})
-    show(rows, COLUMNS, as_json=as_json)
+    none = f"no clips{f' of room {room}' if room else ''}: one is cut when a highlight is final and its video was recorded"
+    show(rows, COLUMNS, as_json=as_json, none=none)
 
 
 @app.command()

@@ -17,7 +17,7 @@ Stage = Annotated[str, typer.Option(help="Only what this stage buried: an agent,
 Reason = Annotated[str, typer.Option(help="Only where the reason contains this.")]
 Since = Annotated[str, typer.Option(help="Not older than: a UTC time such as 2026-05-09T12:30, or an age such as 90m, 2h, 3d.")]
 Until = Annotated[str, typer.Option(help="Older than: a time or an age.")]
-COLUMNS = ("failed", "stage", "topic", "partition", "offset", "room", "bytes", "replayed", "reason")
+COLUMNS = ("failed", "stage", "from", "room", "bytes", "replayed", "reason")
 
 
 def _settings() -> Settings:
@@ -64,9 +64,12 @@ def _row(place: Letter, *, whole: bool) -> dict[str, Any]:
         "room": letter.room,
         "bytes": len(letter.value),
         "replayed": place.replayed,
-        "reason": letter.reason if whole else letter.reason[:80],
+        "reason": letter.reason,
     }
-    return row | {"value": base64.b64encode(letter.value).decode()} if whole else row
+    if whole:
+        return row | {"value": base64.b64encode(letter.value).decode()}
+    origin = f"{letter.topic}-{letter.partition}@{letter.offset}" if letter.offset >= 0 else letter.topic
+    return row | {"from": origin, "replayed": "yes" if place.replayed else "no", "reason": letter.reason[:80]}
 
 
 @app.command("list")
@@ -81,7 +84,9 @@ def list_letters(
     """Dead letters in the order in which they were buried."""
     from livetide.cli.output import show
 
-    show([_row(p, whole=as_json) for p in _letters(topic, stage, reason, since, until)], COLUMNS, as_json=as_json)
+    found = _letters(topic, stage, reason, since, until)
+    none = "no dead letter fits" if topic or stage or reason or since or until else "no dead letters: everything could be used"
+    show([_row(place, whole=as_json) for place in found], COLUMNS, as_json=as_json, none=none)
 
 
 @app.command()
@@ -92,7 +97,7 @@ def replay(
     since: Since = "",
     until: Until = "",
     again: Annotated[bool, typer.Option("--again", help="Also what has been replayed before.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many would be sent back.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent back and what would stay.")] = False,
 ) -> None:
     """Send letters back: the same bytes, topic, partition and key, to the one stage that had buried them.
 
@@ -104,11 +109,11 @@ def replay(
 
     letters = _letters(topic, stage, reason, since, until)
     if dry_run:
-        typer.echo(f"{len(letters)} letters fit")
-        return
-    outcome = deadletters.replay(_settings().cluster(), letters, again=again)
-    typer.echo(f"replayed {outcome.replayed} of {len(letters)}")
+        _, outcome = deadletters.sort_out(letters, again=again)
+    else:
+        outcome = deadletters.replay(_settings().cluster(), letters, again=again)
+    typer.echo(f"{'would replay' if dry_run else 'replayed'} {outcome.replayed} of {len(letters)}")
     for why, count in sorted(outcome.refused.items()):
-        typer.echo(f"stayed {count}: {why}")
+        typer.echo(f"{'would stay' if dry_run else 'stayed'} {count}: {why}")
     if letters and not outcome.replayed:
         raise typer.Exit(FAILED)

@@ -11,12 +11,13 @@ FAILED, USAGE, NOT_RUNNING = 1, 2, 3
 
 
 def explain(error: Exception) -> tuple[str, int]:
-    """What to print and how to exit. A wrong setting counts as wrong usage; values of settings and secrets are not shown."""
+    """What to print and how to exit. A wrong setting counts as wrong usage; of settings only plain numbers are shown."""
     from pydantic import ValidationError
 
     if isinstance(error, ValidationError):
-        wrong = "; ".join(f"LIVETIDE_{'_'.join(str(p) for p in e['loc']).upper()}: {e['msg']}" for e in error.errors())
-        return f"livetide: a setting is wrong: {wrong}", USAGE
+        from livetide.variables import wrong
+
+        return _hide(f"livetide: a setting is wrong: {wrong(error)}"), USAGE
     from livetide.stack.state import NotRunningError
 
     if isinstance(error, NotRunningError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -15,16 +15,24 @@ class LazyGroup(TyperGroup):
     """Until a command is called, a placeholder with its help text stands for it."""
 
     table: Mapping[str, tuple[str, str]] = {}
+    before: Callable[[], None]
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Put the real command in the place of the one that is called."""
         if args and args[0] in self.table:
+            self.before()
             self.commands[args[0]] = load(args[0], self.table[args[0]][0])
         return super().resolve_command(ctx, args)
 
 
-def group_of(name: str, table: Mapping[str, tuple[str, str]], help_text: str, epilog: str = "") -> LazyGroup:
-    """A group of the commands in ``table``."""
+def group_of(
+    name: str,
+    table: Mapping[str, tuple[str, str]],
+    help_text: str,
+    epilog: str = "",
+    before: Callable[[], None] = lambda: None,
+) -> LazyGroup:
+    """A group of the commands in ``table``; ``before`` is called once, when one of them is about to run."""
     placeholders: Any = {command: TyperCommand(command, callback=_nothing, help=text) for command, (_, text) in table.items()}
     version: Any = typer.main.get_command(_version_app()).params[0]
     group = LazyGroup(
@@ -37,6 +45,7 @@ def group_of(name: str, table: Mapping[str, tuple[str, str]], help_text: str, ep
         rich_markup_mode=None,  # rich takes half of the time in which --help must answer
     )
     group.table = table
+    group.before = before
     return group
 
 

@@ -64,12 +64,12 @@ def play(
             raise InvalidError(f"--time {time}: it is original, now or live")
         plan = Plan(
             uri=source,
-            room=room,
+            room=named("--room", room),
             gateway=gateway or f"http://{settings.host}:{settings.gateway_port}",
             key=key,
             speed=speed_of(speed),
             time=cast(Literal["original", "now", "live"], time),
-            source_name=source_name,
+            source_name=source_name and named("--source-name", source_name),
             start_ms=start_of(start),
             zone=zone,
             resume=resume,
@@ -90,6 +90,18 @@ def play(
     else:
         _tell(screen, summary)
     raise typer.Exit(exit_code(summary))
+
+
+def named(option: str, name: str) -> str:
+    """A name of a room or a source that the gateway takes. Raises ``InvalidError`` in the gateway's own words."""
+    from streams.gateway.border import check_name
+    from streams.gateway.refused import RefusedError
+    from streams.records import InvalidError
+
+    try:
+        return check_name(option, name)
+    except RefusedError as error:
+        raise InvalidError(error.reason) from None
 
 
 def speed_of(text: str) -> float | None:

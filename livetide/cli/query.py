@@ -62,9 +62,13 @@ def _stream(address: Address, port: int, text: str, parameters: dict[str, str], 
             if answer.status_code != 200:
                 answer.read()
                 raise InvalidError(answer.text.strip()[:2000] or f"{where} answers {answer.status_code}")
+            said = False
             for piece in answer.iter_bytes():
+                said = said or bool(piece)
                 sys.stdout.buffer.write(piece)
             sys.stdout.buffer.flush()
+        if not said and (sys.stderr.isatty() or parameters["default_format"].startswith("Pretty")):
+            typer.echo("no rows: the question is right, and nothing in the store fits it", err=True)
     except httpx.ConnectError as error:
         if embedded:
             typer.echo(f"livetide: no store answers at {where}: `livetide up` starts one", err=True)

@@ -37,15 +37,37 @@ def _show(found: dict) -> None:  # type: ignore[type-arg] # a JSON object
         typer.echo(f"the stack does not run in {found['data']}; `livetide up` starts it")
         return
     typer.echo(f"the stack runs in {found['data']}" + ("" if found["healthy"] else ", and not everything is well"))
-    for section in ("endpoints", "secrets"):
-        for name, value in found.get(section, {}).items():
-            typer.echo(f"  {name:17} {value}")
+    places = {name: url for name, url in found["endpoints"].items() if not name.startswith("health ")}
+    for name, value in (places | found.get("secrets", {})).items():
+        typer.echo(f"  {name.replace('_', ' '):17} {value}")
     typer.echo()
-    columns = ("name", "state", "health", "pid", "uptime_s", "restarts", "cpu_percent", "memory_mb")
-    show(found["processes"], columns, as_json=False)
+    columns = ("name", "state", "pid", "port", "uptime_s", "restarts", "cpu_%", "memory_mb", "health")
+    show([_row(process, found["endpoints"]) for process in found["processes"]], columns, as_json=False)
     for process in found["processes"]:
         if process["state"] == "failed":
             typer.echo(f"\n{process['name']} is given up, `livetide up` tries again. It {process['reason']}")
-    if found["lag"]:
-        typer.echo()
-        show(found["lag"], ("group", "topic", "lag"), as_json=False)
+    typer.echo()
+    _show_lag(found)
+
+
+def _row(process: dict, endpoints: dict) -> dict:  # type: ignore[type-arg] # JSON objects
+    """A process for people: whole seconds and megabytes, and the port where its health and metrics are."""
+    where = endpoints.get(f"health {process['name']}", "").rpartition(":")[2]
+    whole = {name: None if process[name] is None else round(process[name]) for name in ("uptime_s", "memory_mb")}
+    return process | whole | {"port": where or None, "cpu_%": process["cpu_percent"]}
+
+
+def _show_lag(found: dict) -> None:  # type: ignore[type-arg] # a JSON object
+    from livetide.cli.output import show
+
+    if "lag_unknown" in found:
+        typer.echo(f"lag is not known: {found['lag_unknown']}")
+        return
+    behind = sorted((row for row in found["lag"] if row["lag"]), key=lambda row: -row["lag"])
+    if behind:
+        show(behind, ("group", "topic", "lag"), as_json=False)
+    rest = len(found["lag"]) - len(behind)
+    if rest:
+        typer.echo(f"{'lag: everything else' if behind else 'lag: everything'} 0 ({rest} pairs of reader and topic)")
+    elif not behind:
+        typer.echo("lag: nobody has read anything yet")

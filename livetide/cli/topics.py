@@ -21,16 +21,19 @@ def _settings() -> Settings:
 
 @app.command("list")
 def list_topics(as_json: bool = typer.Option(False, "--json", help="One JSON object a line.")) -> None:
-    """The topics on the cluster: partitions, records, what they carry."""
+    """The topics on the cluster: partitions, the records that Kafka still holds, what they carry; and which are missing."""
     from livetide.cli.output import show
     from streams import admin
-    from streams.topics import TOPICS
+    from streams.agents import NAMES
+    from streams.topics import TOPICS, checkpoint_topic
 
-    rows = [
-        {**state._asdict(), "carries": TOPICS[state.name].carries if state.name in TOPICS else "checkpoints"}
-        for state in admin.list_topics(_settings().cluster())
-    ]
-    show(rows, ("name", "partitions", "records", "carries"), as_json=as_json)
+    carried = {name: topic.carries for name, topic in TOPICS.items()}
+    carried |= {checkpoint_topic(name).name: f"checkpoints of the agent {name}" for name in NAMES}
+    found = admin.list_topics(_settings().cluster())
+    rows = [{**state._asdict(), "carries": carried.get(state.name, "not one of this version's topics")} for state in found]
+    show(rows, ("name", "partitions", "records", "carries"), as_json=as_json, none="no topics of ours on this cluster")
+    if missing := sorted(set(carried) - {state.name for state in found}):
+        typer.echo(f"missing: {', '.join(missing)}; `livetide topics create` makes them", err=True)
 
 
 @app.command()

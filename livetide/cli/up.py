@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def up(
-    workers: int = typer.Option(0, help="How many workers share the partitions. Default: LIVETIDE_WORKERS, or 1."),
+    workers: int | None = typer.Option(
+        None, min=1, max=64, help="How many workers share the partitions. Default: LIVETIDE_WORKERS, or 1."
+    ),
     timeout: float = typer.Option(180.0, help="Seconds to wait until everything is ready."),
 ) -> None:
     """Start the one-machine stack (Kafka, the store and every process) and wait until it is ready.

@@ -25,7 +25,10 @@ def test_status(demo: Demo) -> None:
     assert {process["name"] for process in told["processes"]} == {*demo.state.health, "setup"} - {"stack"}
     assert {process["health"] for process in told["processes"]} == {"ok"}
     assert "secrets" not in told
-    assert "the stack runs in" in demo.livetide("status").stdout
+    shown = demo.livetide("status").stdout
+    assert "the stack runs in" in shown
+    assert "lag: everything 0" in shown or "lag: everything else 0" in shown
+    assert shown.count("\n") < 30, "what does not lag is one line"
 
 
 def test_status_of_a_folder_without_a_stack(demo: Demo, tmp_path: Path) -> None:
@@ -78,6 +81,26 @@ def test_dead_letters_are_listed_with_their_bytes(demo: Demo, truth: Truth) -> N
     letters = [row for row in demo.lines("deadletters", "list", "--json") if row["room"] == demo.room]
     assert len(letters) == len(truth.poison)
     assert all(row["reason"] and row["stage"] == "gateway" for row in letters)
+    told = demo.livetide("deadletters", "replay", "--stage", "gateway", "--dry-run", code=1).stdout
+    assert told.startswith("would replay 0 of ")
+    assert demo.livetide("deadletters", "replay", "--stage", "gateway", code=1).stdout == told.replace(
+        "would replay", "replayed"
+    ).replace("would stay", "stayed")
+
+
+def test_nothing_found_is_said_to_people_and_not_to_scripts(demo: Demo) -> None:
+    for arguments, said in (
+        (("alerts", "list", "--room", "nobody"), "no alerts of room nobody"),
+        (("clips", "list", "--room", "nobody"), "no clips of room nobody"),
+        (("deadletters", "list", "--stage", "nobody"), "no dead letter fits"),
+        (("query", "SELECT * FROM sales WHERE room_id = 'nobody'"), "no rows"),
+    ):
+        done = demo.livetide(*arguments)
+        assert done.stdout == ""
+        assert done.stderr.startswith(said)
+        if arguments[0] != "query":
+            assert demo.livetide(*arguments, "--json").stderr == ""
+    assert demo.livetide("query", "-f", "JSONEachRow", "SELECT * FROM sales WHERE room_id = 'nobody'").stderr == ""
 
 
 def test_clips_are_listed_and_copied(demo: Demo, tmp_path: Path) -> None:

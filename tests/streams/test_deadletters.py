@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from streams import admin
-from streams.deadletters import Filter, Letter, read_letters, replay
+from streams.deadletters import Filter, Letter, read_letters, replay, sort_out
 from streams.kafka import Cluster
 from streams.publisher import Publisher
 from streams.records import REPLAY_HEADER, DeadLetter, meant_for
@@ -92,6 +92,17 @@ def test_what_the_gateway_refused_stays(cluster: Cluster) -> None:
     outcome = replay(cluster, [Letter(0, 0, refused, False)])
     assert outcome.replayed == 0
     assert "send it through the gateway again" in next(iter(outcome.refused))
+
+
+def test_a_dry_run_says_what_the_replay_then_says(cluster: Cluster, stage: str) -> None:
+    bury(cluster, letter(stage, 1), letter(stage, 2), letter(stage, 3, topic="of.somebody.else"))
+    letters = read_letters(cluster, Filter(stage=stage))
+    letters += [letters[0]._replace(replayed=True), Letter(0, 0, letter("gateway", -1, topic="gateway", partition=-1), False)]
+    for again in (False, True):
+        going, told = sort_out(letters, again=again)
+        assert [one.offset for one in going] == ([1, 2, 1] if again else [1, 2])
+        assert told.replayed + sum(told.refused.values()) == 5
+        assert replay(cluster, letters, again=again) == told
 
 
 def test_a_record_is_meant_for_all_unless_it_was_replayed() -> None:

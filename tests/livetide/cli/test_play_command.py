@@ -55,7 +55,7 @@ class Command:
         self._environment = {**os.environ, "LIVETIDE_DATA": str(data), "NO_COLOR": "1"}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        program = [sys.executable, "-c", "from livetide.cli import main; main()", "play", *arguments, *self._given]
+        program = [sys.executable, "-c", "from livetide.cli import main; main()", "play", *self._given, *arguments]
         return subprocess.Popen(
             program, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
         )
@@ -75,6 +75,16 @@ def gateway() -> Loopback:
 def command(gateway: Loopback, tmp_path: Path) -> Iterator[Command]:
     with served(gateway) as url:
         yield Command(url, tmp_path / "data")
+
+
+@pytest.mark.parametrize(
+    ("option", "name"), [("--room", "bad room!"), ("--room", ".hidden"), ("--room", ""), ("--source-name", "a/b")]
+)
+def test_a_name_that_the_gateway_would_refuse_is_refused_at_once(tmp_path: Path, option: str, name: str) -> None:
+    command = Command("http://127.0.0.1:9", tmp_path)
+    code, out, err = command.run(str(SAMPLES / "events.jsonl"), option, name)
+    assert (code, out) == (2, "")
+    assert err == f"livetide: {option} {name!r}: 1 to 64 of A-Z a-z 0-9 _ . : - are allowed, and no dot at the start\n"
 
 
 def test_played_twice(command: Command, gateway: Loopback) -> None:
