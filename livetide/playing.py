@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from livetide.settings import Settings, load_secrets
+from streams.gateway import generations
 from streams.gateway.auth import bearer_key
 from streams.records import InvalidError
 from streams.sources import position as kept
@@ -140,7 +141,7 @@ async def play(
         noted(progress)
         on_progress(progress)
 
-    key = plan.key or bearer_key(load_secrets(settings.data)["master"], plan.room)
+    key = plan.key or _own_key(settings, plan.room)
     async with _client(plan.gateway, client) as http:
         poster = Poster(http, plan.gateway, plan.room, key, opened.name, stop=stop, clock=clock, sleep=sleep)
         player = Player(
@@ -161,6 +162,12 @@ async def play(
             position.finished = player.progress.finished
             noted(player.progress, at_once=True)
     return player.progress
+
+
+def _own_key(settings: Settings, room: str) -> str:
+    """This installation's key of the room, as it holds now."""
+    known = generations.read(settings.data / generations.FILE)
+    return bearer_key(load_secrets(settings.data)["master"], room, known.get(room, generations.FIRST).bearer)
 
 
 def positions_folder(settings: Settings) -> Path:

@@ -13,6 +13,7 @@ import uvloop
 from livetide.metrics import PrometheusMeter
 from livetide.settings import Settings, load_secrets
 from streams.gateway.app import GatewayConfig, create_app
+from streams.gateway.generations import FILE, Generations
 from streams.gateway.log import KafkaLog
 from streams.gateway.patience import PatientProtocol
 from streams.records import FatalError, RetryError
@@ -62,7 +63,9 @@ def run(settings: Settings) -> None:
     config = config_of(settings)
     meter = PrometheusMeter()
     log = KafkaLog(settings.cluster(), DANMAKU.name)
-    app = create_app(config, log, meter=meter, clock=lambda: time.time_ns() // 1_000_000, scrape=meter.text)
+    clock = lambda: time.time_ns() // 1_000_000
+    generations = Generations(settings.data / FILE, clock)
+    app = create_app(config, log, meter=meter, clock=clock, scrape=meter.text, generations=generations)
     server = uvicorn.Server(
         uvicorn.Config(
             app,

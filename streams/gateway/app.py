@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streams.gateway import auth, openapi
 from streams.gateway.border import Batch, check_name, read_document, read_lines
 from streams.gateway.events import Problem
+from streams.gateway.generations import FIRST, Generation
 from streams.gateway.intake import Intake, Outcome
 from streams.gateway.limits import Memory, Rates, gunzip, read_body
 from streams.gateway.log import Log
@@ -118,9 +119,16 @@ class Gateway:
     """The handlers and what they share. Every route needs a key: the events a room's, all others the operator's."""
 
     def __init__(
-        self, config: GatewayConfig, log: Log, meter: Meter, clock: Callable[[], int], scrape: Callable[[], bytes]
+        self,
+        config: GatewayConfig,
+        log: Log,
+        meter: Meter,
+        clock: Callable[[], int],
+        scrape: Callable[[], bytes],
+        generations: Callable[[str], Generation],
     ) -> None:
         self._config = config
+        self._generations = generations
         self._log = log
         self._meter = meter
         self._clock = clock
@@ -157,7 +165,7 @@ class Gateway:
         bearer = request.headers.get("authorization")
         signed = None
         if bearer is not None:
-            auth.check_bearer(bearer, auth.bearer_key(self._config.master, room))
+            auth.check_bearer(bearer, auth.bearer_key(self._config.master, room, self._generations(room).bearer))
         else:
             signed = auth.stamp(request.headers, started)
         body = await read_body(request, self._config.max_body, self._memory, self._config.body_s)
@@ -165,7 +173,8 @@ class Gateway:
             if signed is None:
                 outcome = await self._take(request, room, body)
             else:
-                auth.check_signature(request.headers, body, auth.webhook_secret(self._config.master, room))
+                secret = auth.webhook_secret(self._config.master, room, self._generations(room).webhook)
+                auth.check_signature(request.headers, body, secret)
                 outcome = await self._take_once(request, room, body, signed)
         finally:
             self._memory.give_back(len(body))
@@ -239,13 +248,19 @@ class Gateway:
 
 
 def create_app(
-    config: GatewayConfig, log: Log, *, meter: Meter, clock: Callable[[], int], scrape: Callable[[], bytes]
+    config: GatewayConfig,
+    log: Log,
+    *,
+    meter: Meter,
+    clock: Callable[[], int],
+    scrape: Callable[[], bytes],
+    generations: Callable[[str], Generation] = lambda _room: FIRST,
 ) -> Starlette:
     """The gateway. Its lifespan opens the log, and at the end sends what waits and closes it.
 
-    ``clock`` gives epoch milliseconds; ``scrape`` what ``/metrics`` shows.
+    ``clock`` gives epoch milliseconds; ``scrape`` what ``/metrics`` shows; ``generations`` how often a room's keys changed.
     """
-    gateway = Gateway(config, log, meter, clock, scrape)
+    gateway = Gateway(config, log, meter, clock, scrape, generations)
     pages = {
         "/healthz": gateway.health,
         "/readyz": gateway.ready,

@@ -1,6 +1,7 @@
 """Who may write: a bearer key per room, or a signature in the Standard Webhooks form (github.com/standard-webhooks).
 
-Both secrets of a room are derived from the installation's master secret, so nothing is stored per room. A signed request is
+Both secrets of a room are derived from the installation's master secret; all that is stored of a room is how often they were
+changed (``generations.py``), and of most rooms nothing. A signed request is
 taken once: its exact repeat (same ``webhook-id`` and ``webhook-timestamp``) is refused with 409 after the first was taken or
 while it is being taken. A sender that had no answer signs again with a new timestamp; that is a new attempt, it is let in, and
 its events are found to be duplicates by their ids. An attempt that was answered 429 or 5xx may be repeated as it is.
@@ -23,18 +24,20 @@ MOST_SIGNATURES = 16
 WEBHOOK_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
 
-def _derive(master: str, purpose: str, room: str) -> bytes:
-    return hmac.digest(master.encode(), f"{purpose}:{room}".encode(errors="replace"), "sha256")
+def _derive(master: str, purpose: str, room: str, generation: int) -> bytes:
+    """A room's name holds colons, so the number stands before it: no label of one room is a label of another."""
+    label = f"{purpose}#{generation}:{room}" if generation else f"{purpose}:{room}"
+    return hmac.digest(master.encode(), label.encode(errors="replace"), "sha256")
 
 
-def bearer_key(master: str, room: str) -> str:
-    """The key that lets a client write to ``room`` (``Authorization: Bearer lt_…``)."""
-    return "lt_" + base64.urlsafe_b64encode(_derive(master, "bearer", room)).decode().rstrip("=")
+def bearer_key(master: str, room: str, generation: int = 0) -> str:
+    """The key that lets a client write to ``room`` (``Authorization: Bearer lt_…``), after ``generation`` changes."""
+    return "lt_" + base64.urlsafe_b64encode(_derive(master, "bearer", room, generation)).decode().rstrip("=")
 
 
-def webhook_secret(master: str, room: str) -> str:
-    """The secret (``whsec_…``) with which a webhook's sender signs what it posts to ``room``."""
-    return "whsec_" + base64.b64encode(_derive(master, "webhook", room)).decode()
+def webhook_secret(master: str, room: str, generation: int = 0) -> str:
+    """The secret (``whsec_…``) with which a webhook's sender signs what it posts to ``room``, after ``generation`` changes."""
+    return "whsec_" + base64.b64encode(_derive(master, "webhook", room, generation)).decode()
 
 
 def same(given: str, expected: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from streams.kafka import Cluster, has_ended
+from streams.kafka import Cluster, Refusal, has_ended
 from streams.records import LivetideError, RetryError
 
 Settled = Callable[[LivetideError | None], None]
@@ -120,6 +120,7 @@ class KafkaLog:
         self._cluster = cluster
         self._topic = topic
         self._queue = Queue(most_records, most_bytes)
+        self._refusal = Refusal(cluster)
         self._settings = cluster.producer(
             linger_ms=linger_ms,
             compression_type="lz4",
@@ -185,6 +186,7 @@ class KafkaLog:
             settled(None if error is None else RetryError(f"Kafka did not acknowledge: {error.str()}"))
 
     def _error(self, error: KafkaError) -> None:
+        self._refusal(error)
         if has_ended(error):
             self._end(error.str())
 
@@ -210,7 +212,8 @@ class KafkaLog:
         try:
             metadata = await asyncio.to_thread(self._producer.list_topics, self._topic, 2.0)
         except KafkaException as error:
-            raise RetryError(f"Kafka at {self._cluster.servers} does not answer: {error.args[0].str()}") from error
+            said = f"Kafka at {self._cluster.servers} does not answer: {error.args[0].str()}. {self._cluster.advice()}"
+            raise RetryError(self._refusal.reason or said) from error
         found = len(metadata.topics[self._topic].partitions)
         if found != self._cluster.partitions:
             raise RetryError(

@@ -141,6 +141,24 @@ def test_a_rooms_key_lets_its_events_in_and_no_others(demo: Demo) -> None:
     until(lambda: demo.rows("SELECT 1 AS one FROM danmaku WHERE room_id = 'studio:1'"), 60, lambda: "no row came")
 
 
+def test_a_rooms_key_is_revoked_while_the_gateway_runs(demo: Demo) -> None:
+    event = {"kind": "chat", "id": "k1", "ts": now_ms(), "user": "u", "text": "你好"}
+    old = json.loads(demo.livetide("key", "studio:3", "--json").stdout)
+    with httpx.Client(trust_env=False) as client:
+
+        def post(key: dict[str, str]) -> int:
+            headers = {"authorization": f"Bearer {key['bearer_key']}"}
+            return client.post(key["url"], headers=headers, json={"events": [event]}).status_code
+
+        assert post(old) == 202
+        new = json.loads(demo.livetide("key", "studio:3", "--rotate", "--json").stdout)
+        until(lambda: post(old) == 401, 10, lambda: "the old key still lets events in")
+        assert post(new) == 202
+    path = demo.root / "one.jsonl"
+    path.write_text(json.dumps(event | {"id": "k2"}))
+    demo.livetide("play", str(path), "--room", "studio:3", "--time", "now")  # with the key that holds now
+
+
 def test_the_doctor_finds_nothing_wrong(demo: Demo) -> None:
     findings = demo.lines("doctor", "--json")
     assert [finding for finding in findings if finding["verdict"] == "problem"] == []

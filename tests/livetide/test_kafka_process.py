@@ -40,7 +40,7 @@ def running(settings: Settings) -> Iterator[tuple[Supervisor, Cluster]]:
     supervisor = Supervisor([spec], settings.data / "logs", settings.data / "run", policy=Policy(alive_every=0.2))
     supervisor.start()
     until(lambda: supervisor.statuses()[0].state == "ready", 60)
-    yield supervisor, Cluster(state_of(settings, ports, 0).kafka)
+    yield supervisor, state_of(settings, ports, 0).settings(settings).cluster()
     supervisor.stop()
 
 

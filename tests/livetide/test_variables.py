@@ -64,7 +64,8 @@ def test_the_value_of_a_free_text_is_not_told() -> None:
 
 
 def test_a_level_may_be_written_small() -> None:
-    assert Settings(**{"log_level": "debug"}).log_level == "DEBUG"
+    given: dict[str, Any] = {"log_level": "debug"}  # as the environment has it
+    assert Settings(**given).log_level == "DEBUG"
 
 
 def test_a_variable_that_nobody_reads_is_told_with_the_nearest() -> None:

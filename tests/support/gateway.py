@@ -14,6 +14,7 @@ import msgspec
 
 from streams.gateway.app import GatewayConfig, create_app
 from streams.gateway.auth import bearer_key
+from streams.gateway.generations import FIRST, Generation
 from streams.gateway.memory_log import MemoryLog
 from streams.topics import TOPICS
 
@@ -114,10 +115,15 @@ async def until(true: Callable[[], bool], within_s: float = 5) -> None:
 
 
 @contextlib.asynccontextmanager
-async def gateway(log: MemoryLog | None = None, clock: Clock | None = None, **changes: Any) -> AsyncIterator[Harness]:
+async def gateway(
+    log: MemoryLog | None = None,
+    clock: Clock | None = None,
+    generations: Callable[[str], Generation] = lambda _room: FIRST,
+    **changes: Any,
+) -> AsyncIterator[Harness]:
     """Run the application over a log in memory until the block ends."""
     log, meter, clock = log or MemoryLog(), Counts(), clock or Clock()
-    app = create_app(config(**changes), log, meter=meter, clock=clock, scrape=meter.text)
+    app = create_app(config(**changes), log, meter=meter, clock=clock, scrape=meter.text, generations=generations)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=30) as client:

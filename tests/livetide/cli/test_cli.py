@@ -144,6 +144,22 @@ def test_the_keys_of_a_room(tmp_path: Path) -> None:
     assert found["url"] == f"http://127.0.0.1:{Settings().gateway_port}/v1/rooms/room%3A7/events"
 
 
+def test_one_rooms_key_is_revoked_and_no_other(tmp_path: Path) -> None:
+    data, master = str(tmp_path), load_secrets(tmp_path)["master"]
+    done = livetide("key", "room:7", "--rotate", "--json", LIVETIDE_DATA=data)
+    found = json.loads(done.stdout)
+    assert found["bearer_key"] == bearer_key(master, "room:7", 1) != bearer_key(master, "room:7")
+    assert found["webhook_secret"] == webhook_secret(master, "room:7")
+    assert done.stderr == f"the old bearer key of room:7 is revoked ({tmp_path / 'room_keys.json'})\n"
+    both = json.loads(livetide("key", "room:7", "--rotate", "--rotate-webhook", "--json", LIVETIDE_DATA=data).stdout)
+    assert both["bearer_key"] == bearer_key(master, "room:7", 2)
+    assert both["webhook_secret"] == webhook_secret(master, "room:7", 1)
+    assert json.loads(livetide("key", "room:7", "--json", LIVETIDE_DATA=data).stdout) == both, "it holds from then on"
+    assert json.loads(livetide("key", "room:8", "--json", LIVETIDE_DATA=data).stdout)["bearer_key"] == bearer_key(
+        master, "room:8"
+    )
+
+
 def test_asyncapi_is_a_document() -> None:
     document = json.loads(livetide("topics", "asyncapi").stdout)
     assert document["asyncapi"] == "3.0.0"
