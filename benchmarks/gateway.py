@@ -117,7 +117,7 @@ def measure(batches: int = 60, size: int = 500) -> dict[str, Any]:
     """Start broker and gateway, post, stop; the figures."""
     with tempfile.TemporaryDirectory() as folder:
         data, port = Path(folder), free_port()
-        broker = EmbeddedBroker(data / "kafka", CACHE, port, free_port({port}))
+        broker = EmbeddedBroker(data / "kafka", CACHE, port, free_port({port}), password=None)
         broker.start()
         try:
             cluster = broker.cluster()

@@ -36,7 +36,7 @@ def fresh_broker(partitions: int = 4) -> Iterator[Cluster]:
 def _started(folder: Path) -> EmbeddedBroker:
     for attempt in range(4):
         port = free_port()
-        broker = EmbeddedBroker(folder / str(attempt), CACHE, port, free_port({port}))
+        broker = EmbeddedBroker(folder / str(attempt), CACHE, port, free_port({port}), password=None)
         try:
             broker.start()
         except RetryError as error:

@@ -27,6 +27,7 @@ from confluent_kafka import Consumer, Producer
 from benchmarks.gauge import Ends, fresh_broker, per_cpu_second
 from streams import admin
 from streams.kafka import Cluster
+from streams.reach import QUIET
 from streams.records import Chat, ComprehendedEnvelope, DanmakuEnvelope, Record, UnderstoodChat, encode
 from streams.shell.agent import Agent
 from streams.topics import COMPREHENDED, DANMAKU, TOPICS, Topic
@@ -73,7 +74,7 @@ class NullMeter:
 
 def fill(cluster: Cluster, messages: int, size: int, topic: str = DANMAKU.name) -> int:
     """Put envelopes of ``size`` messages into the log; how many."""
-    producer = Producer(cluster.producer(linger_ms=20, queue_buffering_max_messages=1_000_000) | admin.QUIET)
+    producer = Producer(cluster.producer(linger_ms=20, queue_buffering_max_messages=1_000_000) | QUIET)
     count = messages // size
     for number in range(count):
         chats = [Chat(f"{number}-{n}", 1_700_000_000_000 + number, f"u{n:016x}", TEXT) for n in range(size)]

@@ -121,7 +121,7 @@ def main() -> None:
     stop = threading.Event()
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
-        broker = EmbeddedBroker(Path(folder), CACHE, port, free_port({port}))
+        broker = EmbeddedBroker(Path(folder), CACHE, port, free_port({port}), password=None)
         broker.start()
         try:
             cluster = broker.cluster(partitions=4)

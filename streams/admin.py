@@ -14,6 +14,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from streams.commits import group_commits
 from streams.kafka import Cluster
+from streams.reach import admin_client
 from streams.records import FatalError, RetryError
 from streams.shell.agent import Agent
 from streams.topics import TOPICS, Topic
@@ -31,7 +32,6 @@ COMING_UP = {
     KafkaError._TIMED_OUT,
 }
 """What a broker says of a topic that was only just made, or that has only just come up itself."""
-QUIET = {"log_level": 0}  # what goes wrong is raised; librdkafka would say it on stderr as well
 _spec: Any = OffsetSpec  # its methods carry no types
 _EARLIEST: OffsetSpec = _spec.earliest()
 _LATEST: OffsetSpec = _spec.latest()
@@ -70,7 +70,7 @@ def create_topics(cluster: Cluster, topics: Iterable[Topic]) -> list[str]:
     Raises :class:`FatalError` when a topic exists with another partition count: a room would have different partition numbers
     in different topics, and joins would miss. Raises ``RetryError`` when Kafka does not answer.
     """
-    admin, topics = AdminClient(cluster.client() | QUIET), list(topics)
+    admin, topics = admin_client(cluster, TIMEOUT_S), list(topics)
     known = _partitions(admin)
     _refuse_mismatch(cluster, known, topics)
     new = [
@@ -95,7 +95,7 @@ def require_topics(cluster: Cluster, agents: Iterable[Agent]) -> None:
     """Refuse to start agents whose topics are missing or have differing partition counts."""
     agents = list(agents)
     wanted = {topic.name: topic for agent in agents for topic in (*agent.sources, agent.checkpoints)}
-    known = _partitions(AdminClient(cluster.client() | QUIET))
+    known = _partitions(admin_client(cluster, TIMEOUT_S))
     if missing := sorted(wanted.keys() - known.keys()):
         raise FatalError(f"topics {', '.join(missing)} do not exist: create them with `livetide topics create`")
     _refuse_mismatch(cluster, known, [*TOPICS.values(), *wanted.values()])
@@ -103,7 +103,7 @@ def require_topics(cluster: Cluster, agents: Iterable[Agent]) -> None:
 
 def list_topics(cluster: Cluster) -> list[TopicState]:
     """Our topics on the cluster, with what they hold."""
-    admin = AdminClient(cluster.client() | QUIET)
+    admin = admin_client(cluster, TIMEOUT_S)
     known = {name: count for name, count in _partitions(admin).items() if name.startswith(("live.", "host.", "livetide."))}
     places = [(name, partition) for name, count in known.items() for partition in range(count)]
     first, last = _offsets(admin, places, _EARLIEST), _offsets(admin, places, _LATEST)
@@ -115,7 +115,7 @@ def list_topics(cluster: Cluster) -> list[TopicState]:
 
 def lag(cluster: Cluster, group: str, topics: Iterable[str]) -> list[Lag]:
     """How far ``group`` is behind in these topics, partition by partition."""
-    admin = AdminClient(cluster.client() | QUIET)
+    admin = admin_client(cluster, TIMEOUT_S)
     known = _partitions(admin)
     places = [(name, partition) for name in topics for partition in range(known.get(name, 0))]
     ends = _offsets(admin, places, _LATEST)
@@ -140,9 +140,7 @@ def _partitions(admin: AdminClient) -> dict[str, int]:
     try:
         found = admin.list_topics(timeout=TIMEOUT_S).topics
     except KafkaException as error:
-        raise RetryError(
-            f"Kafka does not answer: {error.args[0].str()}. Is it running, and is LIVETIDE_KAFKA right?"
-        ) from error
+        raise RetryError(f"Kafka does not answer any more: {error.args[0].str()}") from error
     return {name: len(topic.partitions) for name, topic in found.items()}
 
 

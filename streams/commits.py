@@ -81,7 +81,9 @@ async def _group_commits(cluster: Cluster, group: str, places: list[Place] | Non
             return read(await client.send(node, request(group, places)), places)
         except (KafkaError, OSError) as error:
             if time.monotonic() > deadline:
-                raise RetryError(f"Kafka does not tell what group {group} has committed: {error!r}") from error
+                raise RetryError(
+                    f"Kafka at {cluster.servers} does not tell what group {group} has committed: {error!r}. {cluster.advice()}"
+                ) from error
             log.info("group %s: asking again for its commits: %r", group, error)
             await asyncio.sleep(PAUSE_S)
         finally:

@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from streams.kafka import Cluster
 from streams.publisher import Publisher
+from streams.reach import admin_client
 from streams.records import REPLAY_HEADER, DeadLetter, InvalidError, RetryError
 from streams.topics import DEADLETTER, TOPICS
 
@@ -139,6 +140,7 @@ def _mark(letter: DeadLetter) -> tuple[str, int, int, str]:
 
 def _all(cluster: Cluster) -> Iterator[Message]:
     """Everything in the dead-letter topic as of now."""
+    admin_client(cluster, TIMEOUT_S)  # says clearly why it is not let in
     consumer = Consumer(cluster.client(group_id="livetide-deadletters", enable_auto_commit=False, auto_offset_reset="earliest"))
     try:
         known = consumer.list_topics(DEADLETTER.name, timeout=TIMEOUT_S).topics[DEADLETTER.name].partitions

@@ -8,6 +8,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec  # its public name is 
 
 from streams.commits import group_commits
 from streams.kafka import Cluster
+from streams.reach import admin_client
 from streams.records import RetryError
 
 PREFIX = "livetide"
@@ -17,9 +18,9 @@ TIMEOUT_S = 5.0
 def group_lags(cluster: Cluster, prefix: str = PREFIX) -> dict[tuple[str, str], int]:
     """Records between what a group has committed and the end of the log, for each group whose name starts with ``prefix``.
 
-    Raises ``RetryError`` when Kafka does not answer.
+    Raises ``RetryError`` when Kafka does not answer, ``FatalError`` when it does not let us in.
     """
-    admin = AdminClient(cluster.client() | {"log_level": 0})
+    admin = admin_client(cluster, TIMEOUT_S)
     try:
         listed = admin.list_consumer_groups(request_timeout=TIMEOUT_S).result(2 * TIMEOUT_S)
         if listed.errors:

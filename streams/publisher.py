@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from streams.kafka import Cluster, has_ended
+from streams.kafka import Cluster, Refusal, has_ended
 from streams.records import DeadLetter, Record, RetryError, encode
 from streams.topics import TOPIC_OF, key_of, partition_of
 
@@ -22,7 +22,8 @@ class Publisher:
 
     def __init__(self, cluster: Cluster, *, timeout_s: float = 30.0) -> None:
         self._cluster, self._timeout_s = cluster, timeout_s
-        self._settings = cluster.producer(linger_ms=5, message_timeout_ms=int(timeout_s * 1000))
+        self._refusal = Refusal(cluster)
+        self._settings = cluster.producer(linger_ms=5, message_timeout_ms=int(timeout_s * 1000)) | {"error_cb": self._refusal}
         self._producer = Producer(self._settings)
         self._failure: str | None = None
 
@@ -56,7 +57,8 @@ class Publisher:
             self._renew_after(error)
         failure, self._failure = self._failure, None
         if left or failure:
-            raise RetryError(f"Kafka did not confirm all records: {failure or f'{left} are still on their way'}. Send again.")
+            why = self._refusal.reason or failure or f"{left} are still on their way"
+            raise RetryError(f"Kafka did not confirm all records: {why}. Send again.")
 
     def _renew_after(self, error: Exception) -> None:
         """A producer that has ended takes what it holds with it: the next one begins empty, and :meth:`flush` says so."""

@@ -25,8 +25,9 @@ from confluent_kafka import Producer
 from benchmarks.gauge import Ends, fresh_broker, per_cpu_second
 from benchmarks.peers.work import Given
 from benchmarks.shell import TEXT, fill, shell_rate
-from streams.admin import QUIET, create_topics
+from streams.admin import create_topics
 from streams.kafka import Cluster
+from streams.reach import QUIET
 from streams.topics import DANMAKU, TOPICS
 
 ROOT = Path(__file__).parents[2]

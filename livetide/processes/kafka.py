@@ -5,7 +5,7 @@ from __future__ import annotations
 from threading import Event
 
 from livetide.processes.duty import on_duty
-from livetide.settings import Settings
+from livetide.settings import Settings, load_secrets
 from streams.broker import EmbeddedBroker, jars
 from streams.broker.training import train
 from streams.records import FatalError
@@ -25,6 +25,7 @@ def run(settings: Settings) -> None:
         settings.cache,
         settings.kafka_port,
         settings.kafka_controller_port,
+        password=load_secrets(settings.data)["kafka_password"],
         fetch=jars.from_maven(settings.maven),
     )
     answering = Event()

@@ -18,7 +18,12 @@ from livetide.stack.supervisor import Status
 from livetide.stack.table import http_probe
 from streams.records import LivetideError
 
-SHOWN = {"console_password": "console password", "store_password": "store password", "operator_key": "operator key"}
+SHOWN = {
+    "console_password": "console password",
+    "store_password": "store password",
+    "kafka_password": "kafka password",
+    "operator_key": "operator key",
+}
 MEASURED_S = 0.3
 
 

@@ -18,9 +18,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO
 
-from streams.broker import configuration, jars, java, ports, warmth
+from streams.broker import access, configuration, jars, java, ports, warmth
 from streams.broker.child import Child, end_process, write_pid_file
-from streams.kafka import Cluster
+from streams.kafka import Cluster, Refusal
+from streams.reach import QUIET
 from streams.records import FatalError, RetryError
 
 log = logging.getLogger(__name__)
@@ -35,8 +36,10 @@ class EmbeddedBroker:
 
     ``start`` returns when clients are answered. What a broker of the same folder left behind (a process that outlived its
     starter) is found by its pid file and ended; nothing else is. A folder belongs to one starter at a time. Ports should be
-    below 32768 (``streams.broker.ports``). Errors are :class:`RetryError` (port, network, disk) and :class:`FatalError` (no
-    Java, a broker that stops at start), and say what to do.
+    below 32768 (``streams.broker.ports``). Clients need ``password`` (``streams.broker.access``), also with a folder that was
+    made with another one, or without; None lets everybody on this machine in, which is for tests only. Errors are
+    :class:`RetryError` (port, network, disk) and :class:`FatalError` (no Java, a broker that stops at start), and say what to
+    do.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class EmbeddedBroker:
         port: int = 19092,
         controller_port: int = 19093,
         *,
+        password: str | None,
         fetch: jars.Fetch | None = None,
         find_java: Callable[[], Path] = java.find,
         free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free,
@@ -58,6 +62,8 @@ class EmbeddedBroker:
         self.cache = cache
         self.port = port
         self.controller_port = controller_port
+        self._password = password
+        self._inner = access.inner_password() if password else ""
         self._fetch = fetch
         self._find_java = find_java
         self._free_bytes = free_bytes
@@ -83,6 +89,8 @@ class EmbeddedBroker:
 
     def cluster(self, partitions: int = 4) -> Cluster:
         """How clients reach it."""
+        if self._password:
+            return Cluster.embedded(self.port, self._password, partitions)
         return Cluster(f"127.0.0.1:{self.port}", partitions)
 
     def answers(self) -> bool:
@@ -99,7 +107,9 @@ class EmbeddedBroker:
             return
         program = self._find_java()
         paths = jars.ensure(self.cache, fetch=self._fetch)
-        self.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (self.data, self.logs):
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)  # an older version left it to the umask
         self._take_folder()
         try:
             if end_process(self.data / "broker.pid"):
@@ -164,7 +174,9 @@ class EmbeddedBroker:
 
     def _prepare(self, program: Path, paths: list[Path]) -> list[str]:
         properties, log4j = self.data / "server.properties", self.data / "log4j2.xml"
-        properties.write_text(configuration.server_properties(self.data, self.port, self.controller_port))
+        properties.unlink(missing_ok=True)  # it may be one of an older version, which others can read
+        with os.fdopen(os.open(properties, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(configuration.server_properties(self.data, self.port, self.controller_port, self._inner))
         log4j.write_text(configuration.log4j2(self.logs))
         options = configuration.java_options(log4j, self._heap)
         arguments = [*options, "-cp", os.pathsep.join(map(str, paths))]
@@ -203,6 +215,8 @@ class EmbeddedBroker:
                 raise RetryError(
                     f"the Kafka broker was not ready after {self._timeout:.0f} s; its log: {self.logs / 'kafka.log'}"
                 )
+        if self._password:
+            access.admit(f"127.0.0.1:{self.port}", self._inner, self._password, deadline)
         while not _answers(self.cluster()):
             if not self.alive:
                 raise self._why(position)
@@ -226,7 +240,7 @@ def _answers(cluster: Cluster) -> bool:
     from confluent_kafka.admin import AdminClient
 
     try:
-        found = AdminClient(cluster.client() | {"log_level": 0}).list_topics(timeout=1.0)
+        found = AdminClient(cluster.client() | QUIET | {"error_cb": Refusal(cluster, loud=False)}).list_topics(timeout=1.0)
     except KafkaException:
         return False
     return bool(found.brokers)

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from streams.broker import access
+
 MAX_RECORD = 16 * 1024 * 1024
 """The largest record that the broker takes: checkpoints of large states need more than Kafka's 1 MB."""
 
 
-def server_properties(data: Path, port: int, controller_port: int) -> str:
-    """One node that is broker and controller (KRaft), on loopback only, with every internal topic on one replica."""
+def server_properties(data: Path, port: int, controller_port: int, inner: str) -> str:
+    """One node that is broker and controller (KRaft), on loopback only, with every internal topic on one replica.
+
+    With an ``inner`` password (``access``) both listeners ask for one; without, neither does.
+    """
+    protocol = "SASL_PLAINTEXT" if inner else "PLAINTEXT"
     settings = {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
-        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "listeners": f"CLIENTS://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
+        "advertised.listeners": f"CLIENTS://127.0.0.1:{port}",
         "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "inter.broker.listener.name": "CLIENTS",
+        "listener.security.protocol.map": f"CLIENTS:{protocol},CONTROLLER:{protocol}",
+        **(access.settings(inner) if inner else {}),
         "log.dirs": str(data / "log"),
         "auto.create.topics.enable": "false",
         "message.max.bytes": str(MAX_RECORD),

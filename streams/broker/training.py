@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from streams.broker import EmbeddedBroker, jars, java, warmth
+from streams.broker.access import inner_password
 from streams.broker.ports import free_port
 from streams.records import LivetideError
 
@@ -40,10 +41,13 @@ def train(cache: Path, *, stopped: Callable[[], bool] = lambda: False, fetch: ja
             shutil.rmtree(left, ignore_errors=True)
         try:
             with tempfile.TemporaryDirectory(prefix=".train-", dir=folder) as part:
-                return _make(Path(part), cache, file, stopped, fetch)
+                made = _make(Path(part), cache, file, stopped, fetch)
+            for left in warmth.outdated(folder, program) if made else ():
+                left.unlink(missing_ok=True)
         except (LivetideError, OSError) as error:
             log.warning("no faster start for the Kafka broker: %s", error)
             return False
+        return made
 
 
 def _make(part: Path, cache: Path, file: Path, stopped: Callable[[], bool], fetch: jars.Fetch | None) -> bool:
@@ -54,6 +58,7 @@ def _make(part: Path, cache: Path, file: Path, stopped: Callable[[], bool], fetc
         cache,
         port,
         free_port({port}),
+        password=inner_password(),  # as the stack's: what is loaded to let somebody in belongs into the file
         fetch=fetch,
         options=(f"-XX:AOTCacheOutput={made}", *warmth.QUIET),
         prefix=LEAST,

@@ -23,6 +23,7 @@ from aiokafka.structs import OffsetAndMetadata
 
 from streams.commits import group_commits
 from streams.kafka import Cluster
+from streams.reach import admin_client
 from streams.records import FatalError, LivetideError, RetryError, sequence_header
 from streams.shell import checkpoint as ck
 from streams.shell.agent import Agent
@@ -138,6 +139,7 @@ async def _newest(desk: _Desk, partition: int) -> Repaired:
 
 
 async def _repair(cluster: Cluster, agent: Agent, work: Callable[[_Desk, int], Awaitable[Repaired]]) -> list[Repaired]:
+    await asyncio.to_thread(admin_client, cluster)  # says clearly why it is not let in
     async with _desk(cluster, agent) as desk:
         return [await work(desk, partition) for partition in range(cluster.partitions)]
 

@@ -21,7 +21,7 @@ def start_broker(folder: pytest.TempPathFactory) -> EmbeddedBroker:
     """A broker on ports of its own; another program may take a port first, then there are others."""
     for _ in range(4):
         port = free_port()
-        broker = EmbeddedBroker(folder.mktemp("kafka"), CACHE, port, free_port({port}))
+        broker = EmbeddedBroker(folder.mktemp("kafka"), CACHE, port, free_port({port}), password=None)
         try:
             broker.start()
         except RetryError as error:

@@ -38,5 +38,5 @@ def test_every_agent_is_named_like_its_module() -> None:
 def test_a_cluster_that_is_away_is_one_line(tmp_path: Path) -> None:
     done = livetide("topics", "list", LIVETIDE_DATA=str(tmp_path), LIVETIDE_KAFKA="127.0.0.1:1")
     assert done.returncode == 1
-    assert done.stderr.startswith("livetide: Kafka does not answer")
+    assert done.stderr.startswith("livetide: Kafka at 127.0.0.1:1 does not answer")
     assert "Traceback" not in done.stderr

@@ -50,7 +50,7 @@ def read(cluster: Cluster, topic: str, count: int) -> list[bytes]:
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[EmbeddedBroker]:
     port = free_port()
-    broker = EmbeddedBroker(tmp_path / "kafka", CACHE, port, free_port({port}))
+    broker = EmbeddedBroker(tmp_path / "kafka", CACHE, port, free_port({port}), password=None)
     yield broker
     broker.stop()
 
@@ -93,7 +93,8 @@ def test_it_dies_with_its_starter(tmp_path: Path) -> None:
     port = free_port()
     program = (
         "import sys, time; from pathlib import Path; from streams.broker import EmbeddedBroker\n"
-        f"broker = EmbeddedBroker(Path({str(tmp_path / 'kafka')!r}), Path({str(CACHE)!r}), {port}, {free_port({port})})\n"
+        f"broker = EmbeddedBroker(Path({str(tmp_path / 'kafka')!r}), Path({str(CACHE)!r}), {port}, {free_port({port})}, "
+        "password=None)\n"
         "broker.start(); print(broker.pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as starter:
@@ -108,21 +109,21 @@ def test_it_dies_with_its_starter(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_two_starters_of_one_folder_are_told_apart(broker: EmbeddedBroker) -> None:
     port = free_port()
-    second = EmbeddedBroker(broker.data, CACHE, port, free_port({port}))
+    second = EmbeddedBroker(broker.data, CACHE, port, free_port({port}), password=None)
     with pytest.raises(RetryError, match="another Livetide process"):
         second.start()
     assert broker.alive
 
 
 def test_a_taken_port_is_named_with_its_holder_and_its_setting(broker: EmbeddedBroker, tmp_path: Path) -> None:
-    second = EmbeddedBroker(tmp_path / "kafka", CACHE, broker.port, free_port())
+    second = EmbeddedBroker(tmp_path / "kafka", CACHE, broker.port, free_port(), password=None)
     with pytest.raises(RetryError, match=rf"port {broker.port} .* taken by .* LIVETIDE_KAFKA_PORT"):
         second.start()
 
 
 def test_a_full_disk_is_named_before_anything_is_written(tmp_path: Path) -> None:
     port = free_port()
-    broker = EmbeddedBroker(tmp_path / "kafka", CACHE, port, free_port({port}), free_bytes=lambda _: 5_000_000)
+    broker = EmbeddedBroker(tmp_path / "kafka", CACHE, port, free_port({port}), free_bytes=lambda _: 5_000_000, password=None)
     with pytest.raises(RetryError, match="only 5 MB are free"):
         broker.start()
     assert not (tmp_path / "kafka" / "log").exists()
@@ -135,7 +136,7 @@ def test_no_java_says_what_to_do(tmp_path: Path) -> None:
         return java.find([tmp_path / "no-java"])
 
     with pytest.raises(FatalError, match=r"no Java 17 or newer.*LIVETIDE_KAFKA"):
-        EmbeddedBroker(tmp_path / "kafka", CACHE, find_java=nowhere).start()
+        EmbeddedBroker(tmp_path / "kafka", CACHE, find_java=nowhere, password=None).start()
 
 
 def test_no_network_says_what_to_do(tmp_path: Path) -> None:
@@ -143,12 +144,12 @@ def test_no_network_says_what_to_do(tmp_path: Path) -> None:
         raise OSError("Network is unreachable")
 
     with pytest.raises(RetryError, match=r"needs the network once.*LIVETIDE_MAVEN"):
-        EmbeddedBroker(tmp_path / "kafka", tmp_path / "empty", fetch=unreachable).start()
+        EmbeddedBroker(tmp_path / "kafka", tmp_path / "empty", fetch=unreachable, password=None).start()
 
 
 def test_a_broker_that_cannot_start_says_why(tmp_path: Path) -> None:
     port = free_port()
-    broker = EmbeddedBroker(tmp_path / "kafka", CACHE, port, free_port({port}), heap="1k")
+    broker = EmbeddedBroker(tmp_path / "kafka", CACHE, port, free_port({port}), heap="1k", password=None)
     with pytest.raises(FatalError, match="Kafka broker"):
         broker.start()
     assert not broker.alive

@@ -28,7 +28,7 @@ def cache(tmp_path: Path) -> Path:
 @pytest.fixture
 def broker(tmp_path: Path, cache: Path) -> Iterator[EmbeddedBroker]:
     port = free_port()
-    it = EmbeddedBroker(tmp_path / "kafka", cache, port, free_port({port}))
+    it = EmbeddedBroker(tmp_path / "kafka", cache, port, free_port({port}), password=None)
     yield it
     it.stop()
 
