@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -29,6 +31,8 @@ HERE = Path(__file__).parent
 REFRESH_S = 3
 FORM_LIMIT = 4096
 SHOWN_CHECKS = 30
+FORM_PAGES = ("/alerts",)
+"""Addresses of forms that are pages, too."""
 HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
     "frame-ancestors 'none'",
@@ -103,8 +107,9 @@ class Console:
     def _form(self, handler: Callable[[Request, Session, dict[str, str]], Awaitable[Response]]) -> Any:
         async def guarded(request: Request) -> Response:
             session = self._sessions.find(request.cookies.get(COOKIE))
-            if session is None:
-                raise HTTPException(403, "log in first")
+            if session is None:  # nothing was done: the form is to be sent again from the page that the login leads to
+                back = request.url.path if request.url.path in FORM_PAGES else "/"
+                return RedirectResponse(f"/login?back={back}", 303)
             form = await _read_form(request)
             if not same(form.get("csrf", ""), session.csrf):
                 raise HTTPException(403, "this form is not from this console; load the page anew")
@@ -128,14 +133,34 @@ class Console:
         return Response("ready\n")
 
     async def _login(self, request: Request) -> Response:
-        form = await _read_form(request) if request.method == "POST" else {}
-        back = _local(form.get("back") or request.query_params.get("back", "/"))
-        session = self._sessions.log_in(form.get("password", "")) if form else None
+        if request.method == "POST":
+            return await self._enter(request)
+        back = _local(request.query_params.get("back", "/"))
+        given = request.cookies.get(COOKIE)
+        if self._sessions.find(given):
+            return RedirectResponse(back, 303)
+        if "entered" in request.query_params:
+            return self._ask(request, 200, back, "no_cookie")
+        return self._ask(request, 200, back, "session_ended" if given else "")
+
+    async def _enter(self, request: Request) -> Response:
+        form = await _read_form(request)
+        back = _local(form.get("back", "/"))
+        if wait_ms := self._sessions.wait_ms():
+            return self._ask(request, 429, back, "too_many_tries", wait_s=-(-wait_ms // 1000))
+        session = self._sessions.log_in(form.get("password", ""))
         if session is None:
-            css = (HERE / "static" / "console.css").read_text(encoding="utf-8")
-            return self._render(request, "login.html", 403 if form else 200, css=css, back=back, wrong=bool(form))
-        answer = RedirectResponse(back, 303)
+            return self._ask(request, 403, back, "wrong_password")
+        answer = RedirectResponse(f"/login?entered=1&back={quote(back)}", 303)  # which sees whether the cookie was kept
         answer.set_cookie(COOKIE, session.token, max_age=LASTS_MS // 1000, httponly=True, samesite="strict")
+        return answer
+
+    def _ask(self, request: Request, status: int, back: str, why: str, wait_s: int = 0) -> Response:
+        """The login page; ``why`` it is shown again, in words of ``TEXTS``."""
+        css = (HERE / "static" / "console.css").read_text(encoding="utf-8")
+        answer = self._render(request, "login.html", status, css=css, back=back, why=why, wait_s=wait_s)
+        if wait_s:
+            answer.headers["retry-after"] = str(wait_s)
         return answer
 
     async def _logout(self, _request: Request, session: Session, _form: dict[str, str]) -> Response:
@@ -177,15 +202,16 @@ class Console:
         return await self._show(request, session, "rooms.html", lambda: {"rooms": self._queries.rooms()})
 
     async def _room(self, request: Request, session: Session) -> Response:
-        room = request.path_params["room"]
-        return await self._show(request, session, "room.html", lambda: {"room": room, **self._queries.room(room)})
+        room, at = request.path_params["room"], _moment(request.query_params.get("at", ""))
+        return await self._show(request, session, "room.html", lambda: {"room": room, **self._queries.room(room, at)})
 
     async def _alerts(self, request: Request, session: Session) -> Response:
         return await self._show(request, session, "alerts.html", lambda: {"alerts": self._queries.alerts()})
 
     async def _answers(self, request: Request, session: Session) -> Response:
         def read() -> dict[str, Any]:
-            return {"answers": self._queries.answers(), "spoken": self._queries.spoken()}
+            found = self._queries
+            return {"answers": found.answers(), "unanswered": found.unanswered(), "spoken": found.spoken()}
 
         return await self._show(request, session, "answers.html", read)
 
@@ -259,9 +285,15 @@ async def _headers(request: Request, call_next: RequestResponseEndpoint) -> Resp
     return response
 
 
-def _clock(when: datetime) -> str:
-    """A moment in the reader's local time zone (the machine's)."""
-    return (when if when.tzinfo else when.replace(tzinfo=UTC)).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+def _clock(when: datetime) -> Markup:
+    """A moment in UTC. The page's script shows it in the browser's zone; which of the two it is stands in the header."""
+    utc = when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+    return Markup('<time datetime="{}">{}</time>').format(utc.isoformat(), utc.strftime("%Y-%m-%d %H:%M:%S"))
+
+
+def _moment(seconds: str) -> datetime | None:
+    """The time of ``?at=``; None for what is none."""
+    return datetime.fromtimestamp(int(seconds), UTC) if re.fullmatch(r"\d{1,10}", seconds) else None
 
 
 def polyline(points: list[dict[str, Any]], width: int, height: int) -> str:

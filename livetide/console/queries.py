@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 Rows = Callable[[str, dict[str, Any]], list[dict[str, Any]]]
 """Runs a query with parameters; raises ``RetryError`` when the store does not answer."""
 
 LIMIT = 200
+SHOWN_S = 7200
+"""How much of a sitting, up to its end, the curves show."""
+POINTS = 600
+PAUSE = timedelta(hours=1)
+"""So long without a message, and what follows is another sitting of the room."""
+POLITENESS = "^(请问|問下|问下|请教|主播|姐姐|老板|宝|亲)+|[啊呀哦呢嘛吗嗎，,。.！!？? ]+$"
 
 
 class Queries:
@@ -41,34 +48,76 @@ class Queries:
             {},
         )
 
-    def room(self, room: str) -> dict[str, Any]:
-        """Everything of one room's page."""
-        given = {"room": room}
+    def room(self, room: str, at: datetime | None = None) -> dict[str, Any]:
+        """Everything of one room's page. Its curves show one sitting: the one around ``at``, or the one that came in last."""
+        sittings = self.sittings(room)
+        chosen = _chosen(sittings, at)
+        until = _seconds(chosen["last"]) + 60 if chosen else 0
+        first = max(_seconds(chosen["first"]), until - SHOWN_S) if chosen else 0
+        given = {"room": room, "first": first, "until": until, "step": max(1, (until - first) // POINTS)}
         rate = self._rows(
-            "SELECT minute AS ts, messages AS value FROM chat_minutes WHERE room_id = %(room)s ORDER BY minute DESC LIMIT 120",
+            """
+            SELECT minute AS ts, messages AS value FROM chat_minutes
+            WHERE room_id = %(room)s AND minute >= toDateTime(%(first)s) AND minute < toDateTime(%(until)s) ORDER BY ts
+            """,
             given,
         )
         mood = self._rows(
-            "SELECT ts, negative_share AS value FROM mood WHERE room_id = %(room)s ORDER BY ts DESC LIMIT 600", given
-        )
-        groups = self._rows(
             """
-            SELECT id, argMax(title, revision) AS title, argMax(intent, revision) AS intent, max(count) AS most,
-                   argMax(count, revision) AS now, max(users) AS people, max(ts) AS last
-            FROM intents
-            WHERE room_id = %(room)s AND ts > (SELECT max(ts) FROM intents WHERE room_id = %(room)s) - INTERVAL 10 MINUTE
-            GROUP BY id ORDER BY now DESC, most DESC LIMIT 12
+            SELECT toDateTime(intDiv(toUnixTimestamp(mood.ts), %(step)s) * %(step)s, 'UTC') AS ts, max(negative_share) AS value
+            FROM mood WHERE room_id = %(room)s AND mood.ts >= toDateTime(%(first)s) AND mood.ts < toDateTime(%(until)s)
+            GROUP BY ts ORDER BY ts
             """,
             given,
         )
         return {
-            "rate": rate[::-1],
-            "mood": mood[::-1],
-            "groups": groups,
+            "sittings": sittings,
+            "chosen": chosen,
+            "rate": rate,
+            "mood": mood,
+            "groups": self._groups(given),
             "alerts": self.alerts(room),
             "clips": self.clips(room),
             "answers": self.answers(room),
+            "unanswered": self.unanswered(room),
         }
+
+    def sittings(self, room: str) -> list[dict[str, Any]]:
+        """When there was chat in a room, the newest first: recordings from years apart may be played into one room."""
+        return self._rows(
+            f"""
+            SELECT toDateTime64(min(minute), 3, 'UTC') AS first, toDateTime64(max(minute), 3, 'UTC') AS last,
+                   max(ingest) AS newest
+            FROM (
+                SELECT minute, ingest, sum(begins) OVER (ORDER BY minute) AS sitting
+                FROM (
+                    SELECT minute, ingest, dateDiff('second', lagInFrame(minute, 1, minute) OVER (ORDER BY minute
+                           ROWS BETWEEN 1 PRECEDING AND CURRENT ROW), minute) > {PAUSE.total_seconds():.0f} AS begins
+                    FROM (
+                        SELECT minute, max(ingest_ts) AS ingest FROM chat_minutes_state
+                        WHERE room_id = %(room)s GROUP BY minute
+                    )
+                )
+            )
+            GROUP BY sitting ORDER BY last DESC LIMIT 20
+            """,  # noqa: S608 - our own constants
+            {"room": room},
+        )
+
+    def _groups(self, given: dict[str, Any]) -> list[dict[str, Any]]:
+        return self._rows(
+            """
+            SELECT id, argMax(title, revision) AS title, argMax(intent, revision) AS intent, max(count) AS most,
+                   argMax(count, revision) AS now, max(users) AS people, max(ts) AS last
+            FROM intents
+            WHERE room_id = %(room)s AND ts < toDateTime(%(until)s)
+              AND ts > (
+                  SELECT max(ts) FROM intents WHERE room_id = %(room)s AND ts < toDateTime(%(until)s)
+              ) - INTERVAL 10 MINUTE
+            GROUP BY id ORDER BY now DESC, most DESC LIMIT 12
+            """,
+            given | {"until": given["until"] + 600},  # a group is told empty after its last question
+        )
 
     def alerts(self, room: str = "") -> list[dict[str, Any]]:
         """Alerts as they stand: a person's word holds until the agent says more."""
@@ -100,6 +149,20 @@ class Queries:
             {"room": room},
         )
 
+    def unanswered(self, room: str = "") -> list[dict[str, Any]]:
+        """Questions that nothing known answers, most asked first; politeness and punctuation make no other question."""
+        where = _where(room, "status = 'unknown'")
+        return self._rows(
+            f"""
+            SELECT any(asked) AS question, count() AS times, uniqExact(user_id) AS people, max(ts) AS last,
+                   groupUniqArray(3)(room_id) AS rooms
+            FROM (SELECT room_id, ts, user_id, question AS asked FROM answers {where})
+            GROUP BY replaceRegexpAll(lowerUTF8(asked), '{POLITENESS}', '')
+            ORDER BY people DESC, times DESC, last DESC LIMIT 50
+            """,  # noqa: S608 - our own constants
+            {"room": room},
+        )
+
     def spoken(self) -> list[dict[str, Any]]:
         """What the host said."""
         return self._rows(
@@ -127,6 +190,15 @@ class Queries:
     def _path(self, sql: str, identity: str) -> str | None:
         found = self._rows(sql, {"id": identity})
         return str(found[0]["path"]) if found else None
+
+
+def _seconds(when: datetime) -> int:
+    return int(when.timestamp())
+
+
+def _chosen(sittings: list[dict[str, Any]], at: datetime | None) -> dict[str, Any] | None:
+    around = [one for one in sittings if at and one["first"] <= at <= one["last"] + PAUSE]
+    return around[0] if around else max(sittings, key=lambda one: one["newest"], default=None)
 
 
 def _where(room: str, more: str = "") -> str:

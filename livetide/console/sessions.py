@@ -32,13 +32,18 @@ class Sessions:
         self._open: dict[str, Session] = {}
         self._failures: deque[int] = deque()
 
-    def log_in(self, password: str) -> Session | None:
-        """A new session for the right password; None for a wrong one, and for any while too many were wrong lately."""
+    def wait_ms(self) -> int:
+        """How long no password is looked at, since too many were wrong lately; 0 when one is."""
         now = self._clock()
-        while self._failures and self._failures[0] < now - TRIES_WINDOW_MS:
+        while self._failures and self._failures[0] <= now - TRIES_WINDOW_MS:
             self._failures.popleft()
-        if len(self._failures) >= TRIES:
+        return self._failures[0] + TRIES_WINDOW_MS - now if len(self._failures) >= TRIES else 0
+
+    def log_in(self, password: str) -> Session | None:
+        """A new session for the right password; None for a wrong one, and for any while there is to wait."""
+        if self.wait_ms():
             return None
+        now = self._clock()
         if not hmac.compare_digest(password.encode(), self._password):
             self._failures.append(now)
             return None

@@ -15,10 +15,28 @@ TEXTS: dict[str, tuple[str, str]] = {
     "login": ("登录", "Log in"),
     "logout": ("退出", "Log out"),
     "password": ("密码", "Password"),
-    "wrong_password": (
-        "密码不对，或者尝试过于频繁，请稍后再试。",
-        "Wrong password, or too many tries. Wait a minute and try again.",
+    "wrong_password": ("密码不对。", "Wrong password."),
+    "too_many_tries": (
+        "错误次数过多，暂时不接受任何密码。请等待（秒）：",
+        "Too many wrong tries: no password is taken for now. Seconds to wait:",
     ),
+    "session_ended": (
+        "登录已失效（满 12 小时、已退出，或控制台重启过），请重新登录。",
+        "You are logged out: twelve hours have passed, you left, or the console was started again.",
+    ),
+    "no_cookie": (
+        "密码正确，但浏览器没有保存 Cookie，所以无法登录。请允许本站使用 Cookie。",
+        "The password is right, but the browser did not keep the cookie. Allow cookies for this address.",
+    ),
+    "times_in": ("时间均为", "Times are in"),
+    "sittings": ("时段", "Times with chat"),
+    "unanswered": ("没答上来的问题", "Questions without an answer"),
+    "unanswered_hint": (
+        "商品资料的 FAQ 里没有答案。补上后，再有人问就能回答。",
+        "No FAQ entry of the product sheets answers them. Add one, and it will be answered when it is asked again.",
+    ),
+    "more": ("更多", "More"),
+    "times": ("次数", "Times"),
     "where_password": (
         "首次启动时已生成，查看命令：",
         "It was made at first start. This shows it:",

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, ViewportSize, expect, sync_playwright
 
 from livetide.console.texts import LANGUAGES, TEXTS
-from tests.e2e.running import Demo, now_ms
+from tests.e2e.running import Demo, now_ms, until
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = (
@@ -154,6 +158,51 @@ def test_a_room_shows_what_came_out_of_it(page: Page, demo: Demo, truth: Any) ->
     assert page.locator(".clips video").count() == len(truth.moments)
     assert page.locator("tr.resolved").count() >= len(truth.alerts_expected)
     assert page.get_by_text(words("given", "zh"), exact=True).count() > 10
+
+
+def test_times_are_the_browsers_and_the_page_says_so(chromium: Browser, demo: Demo, seen: Seen) -> None:
+    """The same moment in two zones; and again after the page has renewed itself."""
+    shown = {}
+    for zone in ("Asia/Shanghai", "America/New_York"):
+        context = chromium.new_context(base_url=demo.state.console, locale="en-US", timezone_id=zone)
+        page = context.new_page()
+        seen.watch(page)
+        page.goto("/alerts")
+        log_in(page, demo.secrets["console_password"])
+        expect(page.locator("#zone")).to_have_text(zone)
+        moment = page.locator("time").last
+        with page.expect_response(lambda answer: "x-refresh" in answer.request.headers):
+            stamp = moment.get_attribute("datetime")
+        shown[zone] = datetime.fromisoformat(moment.inner_text()).replace(tzinfo=ZoneInfo(zone))
+        assert shown[zone] == datetime.fromisoformat(stamp or "").replace(microsecond=0)
+        context.close()
+    assert len({when.utcoffset() for when in shown.values()}) == 2
+
+
+def test_what_could_not_be_answered_is_on_its_page(page: Page, demo: Demo) -> None:
+    (unknown,) = demo.rows("SELECT count() AS n FROM answers WHERE room_id = %(room)s AND status = 'unknown'", room=demo.room)
+    assert unknown["n"] > 0
+    page.goto("/answers")
+    expect(page.get_by_role("heading", name=words("unanswered", "zh"))).to_be_visible()
+    assert page.locator("tr.unknown").count() > 0
+
+
+def test_a_recording_of_another_year_has_curves_of_its_own(page: Page, demo: Demo, tmp_path: Path) -> None:
+    for name, begun in (("new", 1_764_000_000_000), ("old", 1_551_441_600_000)):
+        path = tmp_path / f"{name}.jsonl"
+        events = [{"kind": "chat", "id": f"{n}", "ts": begun + n * 1000, "user": f"u{n}", "text": "多少钱"} for n in range(200)]
+        path.write_text("\n".join(json.dumps(event) for event in events))
+        demo.livetide("play", str(path), "--room", "two-years", "--speed", "max")
+    count = "SELECT count() AS n FROM danmaku WHERE room_id = 'two-years'"
+    until(lambda: demo.rows(count) == [{"n": 400}], 60, lambda: f"not all has come through: {demo.rows(count)}")
+    page.goto("/rooms/two-years")
+    sittings = page.locator(".sittings a")
+    expect(sittings).to_have_count(2)
+    for one, year in ((0, "2025"), (1, "2019")):
+        sittings.nth(one).click()
+        expect(sittings.nth(one)).to_have_attribute("aria-current", "true")
+        for moment in page.locator(".axis time").all_inner_texts():
+            assert moment.startswith(year)
 
 
 def test_a_clip_plays(page: Page) -> None:

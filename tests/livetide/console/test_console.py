@@ -17,7 +17,7 @@ from starlette.routing import Route
 from analytics.intent import INTENTS
 from analytics.opinion import RULES
 from livetide.console.app import Console, polyline
-from livetide.console.queries import Queries
+from livetide.console.queries import SHOWN_S, Queries
 from livetide.console.sessions import TRIES, TRIES_WINDOW_MS, Sessions
 from livetide.console.texts import LANGUAGES, NAMES, TEXTS, name
 from livetide.metrics import PrometheusMeter
@@ -69,6 +69,8 @@ class Store:
         self.away = False
         self.state = "firing"
         self.clips: list[dict[str, Any]] = [CLIP]
+        self.sittings: list[dict[str, Any]] = []
+        self.asked: dict[str, Any] = {}
 
     def __call__(self, sql: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
         if self.away:
@@ -79,6 +81,12 @@ class Store:
             return [clip for clip in self.clips if parameters.get("id", clip["id"]) == clip["id"]]
         if "LEFT JOIN" in sql:
             return [ROOM]
+        if "sitting" in sql:
+            return self.sittings
+        if "FROM mood" in sql:
+            self.asked = parameters
+        if "'unknown'" in sql and "GROUP BY" in sql:
+            return [{"question": "能开发票吗<", "times": 3, "people": 2, "last": WHEN, "rooms": ["r"]}]
         return []
 
 
@@ -211,10 +219,82 @@ def test_both_languages(logged_in: httpx.Client, language: str) -> None:
 
 def test_a_wrong_password_is_refused_and_guessing_is_braked(client: httpx.Client, now: list[int]) -> None:
     for _ in range(TRIES):
-        assert client.post("/login", data={"password": "guess"}).status_code == 403
-    assert client.post("/login", data={"password": PASSWORD}).status_code == 403, "even the right one, for a minute"
+        answer = client.post("/login", data={"password": "guess"})
+        assert (answer.status_code, told(answer)) == (403, "wrong_password")
+    braked = client.post("/login", data={"password": PASSWORD})
+    assert (braked.status_code, braked.headers["retry-after"]) == (429, "60"), "even the right one, for a minute"
+    assert told(braked) == "too_many_tries"
     now[0] += TRIES_WINDOW_MS + 1
     assert client.post("/login", data={"password": PASSWORD}).status_code == 303
+
+
+def told(answer: httpx.Response) -> str:
+    """Why the login page is shown, as a key of ``TEXTS``; empty where it says nothing."""
+    said = re.search(r'role="alert">([^<]*)<', answer.text)
+    return next(key for key, pair in TEXTS.items() if said[1].rstrip(" 0123456789") in pair) if said else ""
+
+
+def test_the_login_page_says_why_it_is_shown(client: httpx.Client, now: list[int]) -> None:
+    assert told(client.get("/login")) == "", "at first there is nothing to say"
+    entered = client.post("/login", data={"password": PASSWORD, "back": "/clips"}).headers["location"]
+    assert client.get(entered).headers["location"] == "/clips"
+    kept = client.cookies["livetide_session"]
+    client.cookies.clear()
+    assert told(client.get(entered)) == "no_cookie", "the right password, and a browser that keeps no cookie"
+    client.cookies.set("livetide_session", kept)
+    now[0] += 13 * 3_600_000
+    ended = client.get("/clips")
+    assert told(client.get(ended.headers["location"])) == "session_ended"
+
+
+def test_a_button_of_a_session_that_ended_leads_to_the_login_and_does_nothing(
+    logged_in: httpx.Client, said: list[tuple[str, str]], now: list[int]
+) -> None:
+    change = {"id": ALERT["id"], "state": "acknowledged", "csrf": token(logged_in)}
+    now[0] += 13 * 3_600_000
+    answer = logged_in.post("/alerts", data=change)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/login?back=/alerts")
+    assert told(logged_in.get(answer.headers["location"])) == "session_ended"
+    assert said == []
+
+
+def test_times_are_utc_for_who_has_no_script_and_the_page_says_so(logged_in: httpx.Client) -> None:
+    page = logged_in.get("/alerts").text
+    assert '<time datetime="2026-01-02T03:04:05+00:00">2026-01-02 03:04:05</time>' in page
+    assert '<span id="zone">UTC</span>' in page
+
+
+def test_what_could_not_be_answered_is_shown(logged_in: httpx.Client) -> None:
+    for path in ("/answers", "/rooms/r"):
+        page = logged_in.get(path).text
+        assert any(words in page for words in TEXTS["unanswered"])
+        assert "能开发票吗&lt;" in page
+
+
+SITTINGS = [
+    {"first": WHEN, "last": WHEN + timedelta(minutes=9), "newest": WHEN},
+    {"first": WHEN.replace(year=2019), "last": WHEN.replace(year=2019, minute=9), "newest": WHEN + timedelta(days=1)},
+]
+
+
+def test_a_rooms_curves_show_one_sitting(logged_in: httpx.Client, store: Store) -> None:
+    assert 'class="sittings"' not in logged_in.get("/rooms/r").text, "where there is one, nothing is to choose"
+    store.sittings = SITTINGS
+    page = logged_in.get("/rooms/r").text
+    assert re.findall(r'\?at=(\d+)" aria-current', page) == ["1546398245"], "what came in last is shown"
+    assert (store.asked["first"], store.asked["until"]) == (1546398245, 1546398245 + 360)
+    page = logged_in.get("/rooms/r?at=1767323045").text
+    assert re.findall(r'\?at=(\d+)" aria-current', page) == ["1767323045"]
+    assert store.asked["first"] == 1767323045
+    for nonsense in ("x", "-1", "99999999999999", "1"):
+        assert "?at=1546398245" in logged_in.get(f"/rooms/r?at={nonsense}").text
+
+
+def test_a_long_sitting_is_shown_up_to_its_end(logged_in: httpx.Client, store: Store) -> None:
+    store.sittings = [SITTINGS[0] | {"last": WHEN + timedelta(days=3)}]
+    logged_in.get("/rooms/r")
+    assert store.asked["until"] - store.asked["first"] == SHOWN_S
+    assert store.asked["step"] == SHOWN_S // 600
 
 
 def test_a_session_ends(logged_in: httpx.Client, now: list[int]) -> None:
@@ -254,7 +334,8 @@ def test_a_persons_word_takes_the_odd_revision() -> None:
 
 @pytest.mark.parametrize("back", ["https://elsewhere.example", "//elsewhere.example", "/\\elsewhere.example", "javascript:x"])
 def test_nobody_is_sent_elsewhere(client: httpx.Client, back: str) -> None:
-    assert client.post("/login", data={"password": PASSWORD, "back": back}).headers["location"] == "/"
+    assert client.post("/login", data={"password": PASSWORD, "back": back}).headers["location"] == "/login?entered=1&back=/"
+    assert client.get("/login", params={"back": back}).headers["location"] == "/"
 
 
 def test_clips_play_by_id_and_in_pieces(logged_in: httpx.Client) -> None:
