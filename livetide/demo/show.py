@@ -16,11 +16,12 @@ from typing import Any, NoReturn
 from rich.console import Console as Screen
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.text import Text
 
 from livetide.demo.findings import Findings, find
 from livetide.demo.frames import is_exact
 from livetide.demo.receiver import Receiver
+from livetide.demo.report import commands, table
 from livetide.demo.summary import Line, compare, lost, still_to_come
 from livetide.playing import Opened, Plan, keep_truth, open_plan, play, positions_folder
 from livetide.reading import StoreRows, reader_url
@@ -63,7 +64,7 @@ def run(show: Show, given: Settings, screen: Screen) -> bool:
             settings = _start(stack, screen)
             good = _perform(show, settings, receiver, screen, began)
             if show.keep_open:
-                _stay_open(settings, screen)
+                _stay_open(screen)
         finally:
             screen.print("Stopping the stack …")
             stack.down()
@@ -113,7 +114,7 @@ def _perform(show: Show, settings: Settings, receiver: Receiver, screen: Screen,
     delivered = [one for one in receiver.delivered.values() if f":{room}:" in one.id]
     lines = compare(truth, found, delivered, _exact_clips(truth, found, settings.data / "clips"))
     screen.rule("4  Planted against found")
-    screen.print(_table(lines))
+    _print_table(lines, screen)
     for status in statuses(settings.data):
         if status.state == "failed":
             log = settings.data / "logs" / f"{status.name}.log"
@@ -123,7 +124,7 @@ def _perform(show: Show, settings: Settings, receiver: Receiver, screen: Screen,
     failed = lost(lines)
     verdict = f"[red]{len(failed)} of {len(lines)} lines lost something" if failed else "[green]nothing planted was lost"
     screen.print(f"{verdict}[/] ({time.monotonic() - began:.0f} s in all)")
-    _where(settings, room, found, truth_path, screen)
+    _where(settings, room, found, truth_path, screen, stays=show.keep_open)
     return not failed
 
 
@@ -181,33 +182,31 @@ def _exact_clips(truth: Truth, found: Findings, folder: Path) -> int | None:
     return sum(is_exact(truth, clip, folder / clip["path"]) for clip in ready) if ready else None
 
 
-def _table(lines: list[Line]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for name in ("", "what", "planted", "found", "note"):
-        table.add_column(name, justify="right" if name == "planted" else "left", overflow="fold")
-    for line in lines:
-        mark = {True: "[green]✓[/]", False: "[red]✗[/]", None: " "}[line.ok]
-        table.add_row(mark, *(text.replace("[", "\\[") for text in (line.what, line.planted, line.found, line.note)))
-    return table
+def _print_table(lines: list[Line], screen: Screen) -> None:
+    styles = {True: None, False: "red", None: None}
+    for text, ok in table(lines, screen.width):
+        screen.print(Text(text, style=styles[ok] or ""), soft_wrap=True)
 
 
-def _where(settings: Settings, room: str, found: Findings, truth_path: Path, screen: Screen) -> None:
+def _where(settings: Settings, room: str, found: Findings, truth_path: Path, screen: Screen, *, stays: bool) -> None:
+    def line(text: str) -> None:
+        screen.print(text, soft_wrap=True, highlight=False, markup=False)
+
     screen.rule("Where to look next")
     for clip in found.clips:
         if clip["status"] == "ready":
-            screen.print(f"  clip      {settings.data / 'clips' / clip['path']}", soft_wrap=True, highlight=False)
+            line(f"  clip      {settings.data / 'clips' / clip['path']}")
     if found.spoken:
-        screen.print(f"  speech    {settings.data / 'speech' / found.spoken[0]['path']}", soft_wrap=True, highlight=False)
-    screen.print(f"  planted   {truth_path}", soft_wrap=True, highlight=False)
-    question = f"SELECT * FROM chat_minutes WHERE room_id = '{room}'"  # noqa: S608 - shown to a person, with a name of ours
-    screen.print(
-        f'  query     LIVETIDE_DATA={settings.data} .venv/bin/livetide query "{question}"', soft_wrap=True, highlight=False
-    )
+        line(f"  speech    {settings.data / 'speech' / found.spoken[0]['path']}")
+    line(f"  planted   {truth_path}")
+    if stays:
+        password = load_secrets(settings.data)["console_password"]
+        line(f"  console   http://{settings.host}:{settings.console_port}   password {password}")
+    for text in commands(settings.data.absolute(), room, stays=stays):
+        line(text)
 
 
-def _stay_open(settings: Settings, screen: Screen) -> None:
-    password = load_secrets(settings.data)["console_password"]
-    screen.print(f"  console   http://{settings.host}:{settings.console_port}   password {password}", highlight=False)
+def _stay_open(screen: Screen) -> None:
     screen.print("[bold]The stack stays up until Ctrl-C.[/]")
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -105,6 +105,17 @@ def everything() -> Findings:
     )
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(111, "1.0 s of room time after"), (106.7, "3.3 s of room time before"), (110, "0.0 s of room time after")],
+)
+def test_how_early_an_alert_was_raised_is_said_in_words(seconds: float, said: str) -> None:
+    found = replace(everything(), alerts=[ALERT | {"ts": at(seconds)}])
+    (line,) = [line for line in compare(TRUTH, found, [DELIVERED], 1) if line.what.startswith("alert:")]
+    assert (line.found, line.ok) == ("at the webhook after 0.90 s", True)
+    assert line.note == f"raised {said} the last planted sign of it"
+
+
 def test_nothing_is_missed_when_all_came_out() -> None:
     lines = compare(TRUTH, everything(), [DELIVERED], 1)
     assert lost(lines) == []
@@ -126,7 +137,7 @@ LOSSES: list[tuple[str, dict[str, Any]]] = [
     ("paid, CNY", {"sales": {"orders": 7, "gmv": 12_344}}),
     ("alert: quality, fast rise", {"alerts": []}),
     ("alert: quality, fast rise", {"alerts": [LATE]}),
-    ("false alerts (spammer, promotion flood)", {"alerts": [ALERT, ALERT | {"topic": "fraud", "words": ["骗"]}]}),
+    ("false alerts", {"alerts": [ALERT, ALERT | {"topic": "fraud", "words": ["骗"]}]}),
     ("answerable questions met", {"answers": [ANSWER | {"source_id": "q0"}]}),
     ("answerable questions met", {"answers": [ANSWER | {"source_id": f"q{n}", "matched": "size"} for n in range(4)]}),
     ("highlights", {"highlights": [{"id": "h1", "status": "final", "ts": at(120)}]}),
