@@ -52,6 +52,7 @@ def repair(
 
     Choose one way. `--to-checkpoint` is right after a hand-made offset reset: nothing is lost, and a little may be said again.
     """
+    import logging
     import time
 
     from streams.agents import chosen
@@ -59,7 +60,10 @@ def repair(
 
     if sum((to_checkpoint, skip_lost, anew, from_now)) != 1:
         raise typer.BadParameter("choose one of --to-checkpoint, --skip-lost, --anew and --from-now")
-    cluster = _settings().cluster()
+    settings = _settings()
+    if settings.log_level != "DEBUG":  # what it complains of comes as an error of ours, in words
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    cluster = settings.cluster()
     clock = lambda: time.time_ns() // 1_000_000
     for agent in chosen(name):
         if to_checkpoint:

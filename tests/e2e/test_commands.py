@@ -77,6 +77,11 @@ def test_topics_are_all_there(demo: Demo) -> None:
     assert {found[name]["partitions"] for name in TOPICS} == {4}
 
 
+def test_a_repair_beside_running_workers_is_refused_in_one_line(demo: Demo) -> None:
+    refused = demo.livetide("agents", "repair", "mood", "--to-checkpoint", code=1).stderr
+    assert refused == "livetide: group livetide-mood has members: stop its workers first, then repair again\n"
+
+
 def test_dead_letters_are_listed_with_their_bytes(demo: Demo, truth: Truth) -> None:
     letters = [row for row in demo.lines("deadletters", "list", "--json") if row["room"] == demo.room]
     assert len(letters) == len(truth.poison)
