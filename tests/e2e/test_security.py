@@ -9,6 +9,7 @@ import secrets as random_secrets
 import socket
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,16 @@ from livetide.console.app import Console
 from livetide.console.queries import Queries
 from livetide.console.sessions import Sessions
 from livetide.metrics import PrometheusMeter
+from livetide.settings import SECRETS
 from storage.server import reader_password
+from streams.admin import list_topics
 from streams.gateway.app import GatewayConfig, create_app
 from streams.gateway.auth import bearer_key, webhook_secret
 from streams.gateway.memory_log import MemoryLog
+from streams.reach import admin_client
+from streams.records import FatalError
 from tests.e2e.running import Demo, listening, now_ms
+from tests.support.kafka_wire import answered
 
 pytestmark = [pytest.mark.kafka, pytest.mark.store, pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -153,8 +159,20 @@ def test_no_route_answers_without_a_key_or_password(
         assert found_in(answer.text + str(answer.headers), known) == [], told
 
 
-def test_the_same_routes_answer_who_has_the_key(demo: Demo, client: httpx.Client) -> None:
-    """Else the test above would also pass before a server that refuses everybody."""
+@pytest.mark.parametrize("door", ["kafka_port", "kafka_controller_port"])
+def test_kafka_answers_nothing_without_a_password(demo: Demo, door: str) -> None:
+    assert answered(getattr(demo.settings, door)) == []
+
+
+@pytest.mark.parametrize("wrong", [{"sasl_password": "wrong"}, {"sasl_mechanism": "PLAIN"}, {"sasl_user": "inner"}], ids=str)
+def test_kafka_refuses_who_is_not_its_user(demo: Demo, wrong: dict[str, str]) -> None:
+    with pytest.raises(FatalError, match="refuses us"):
+        admin_client(replace(demo.settings.cluster(), **wrong))  # type: ignore[arg-type] # all of these fields are strings
+
+
+def test_the_same_doors_answer_who_has_the_key(demo: Demo, client: httpx.Client) -> None:
+    """Else the tests above would also pass before a server that refuses everybody."""
+    assert "live.danmaku" in {topic.name for topic in list_topics(demo.settings.cluster())}
     key = {"authorization": f"Bearer {demo.secrets['operator_key']}"}
     for url in (*demo.state.health.values(), demo.state.gateway):
         assert client.get(f"{url}/readyz", headers=key).status_code == 200
@@ -220,7 +238,10 @@ def test_the_secret_of_another_room_is_refused(demo: Demo, signed: Any) -> None:
 def test_the_data_folder_is_closed_to_others(demo: Demo) -> None:
     assert stat.S_IMODE((demo.data / "secrets.json").stat().st_mode) == 0o600
     assert stat.S_IMODE(demo.data.stat().st_mode) == 0o700
-    assert set(demo.secrets) >= {"master", "user_hash", "store_password", "console_password", "operator_key", "webhook_secret"}
+    assert set(demo.secrets) >= set(SECRETS)
+    broker = demo.data / "kafka"
+    assert stat.S_IMODE(broker.stat().st_mode) == 0o700
+    assert stat.S_IMODE((broker / "server.properties").stat().st_mode) == 0o600
     assert all(len(secret) >= 30 for secret in demo.secrets.values())
     assert len(set(demo.secrets.values())) == len(demo.secrets)
 
