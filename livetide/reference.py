@@ -11,9 +11,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic.fields import FieldInfo
+
 from livetide.metrics import METRICS
 from livetide.settings import Settings
 from livetide.tables import Relation, relations
+from livetide.variables import allowed_of
 from streams import topics
 
 MADE = "<!-- made by `make docs`: change the code, not this page -->\n\n"
@@ -120,13 +123,22 @@ def _kept(topic: topics.Topic) -> str:
 
 
 def _settings() -> str:
-    return "# Settings\n\nEnvironment variables, from `livetide/settings.py`.\n\n" + table(
+    return (
+        "# Settings\n\nEnvironment variables, from `livetide/settings.py`. A value that a setting cannot take ends a command "
+        "with code 2 and says what it takes; a `LIVETIDE_…` variable that nobody reads is told on stderr, with the nearest "
+        "that is one.\n\n"
+    ) + table(
         ("variable", "default", "meaning"),
         [
-            (f"`LIVETIDE_{name.upper()}`", _default(field.default), field.description or "")
+            (f"`LIVETIDE_{name.upper()}`", _default(field.default), _meaning(field))
             for name, field in Settings.model_fields.items()
         ],
     )
+
+
+def _meaning(field: FieldInfo) -> str:
+    allowed = allowed_of(field)
+    return (field.description or "") + (f" Takes {allowed}." if allowed else "")
 
 
 def _default(value: object) -> str:

@@ -38,7 +38,7 @@ class Settings(BaseSettings):
     maven: str = Field("", description="URL of a Maven repository to fetch the broker's jars from. Empty: Maven Central.")
     host: str = Field("127.0.0.1", description="The address our servers listen on. Loopback unless you say otherwise.")
     log_level: Annotated[LogLevel, BeforeValidator(lambda given: str(given).upper())] = Field(
-        "INFO", description="How much the processes write to their logs: DEBUG, INFO, WARNING, ERROR or CRITICAL."
+        "INFO", description="How much the processes write to their logs."
     )
 
     kafka: str = Field("", description="Servers of a Kafka cluster, `host:port,…`. Empty: the embedded broker.")

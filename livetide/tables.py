@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from storage.migrations import load
 from streams.records import FatalError
@@ -42,6 +42,7 @@ _KINDS = {"TABLE": "table", "VIEW": "view", "MATERIALIZED VIEW": "feed"}
 _COLUMN = re.compile(r"^ {4}(?!INDEX )(\w+) (.+)$")
 _TYPE_ENDS = re.compile(r" (?:DEFAULT|COMMENT|CODEC)\b")
 _TEXT = re.compile(r"COMMENT '((?:[^']|'')*)'")
+_SAID_LATER = re.compile(r"\$\{comment (\w+)\.(\w+) '((?:[^']|'')*)'\}")
 _FACTS = {
     "engine": re.compile(r"^ENGINE = \$\{engine (.+)\}$", re.MULTILINE),
     "order": re.compile(r"^ORDER BY (.+)$", re.MULTILINE),
@@ -54,6 +55,12 @@ _AS = re.compile(r"(?:.* AS )?(?:\w+\.)?(\w+)")
 def relations() -> list[Relation]:
     """Everything that the schema makes, tables first, in order of name. Raises :class:`FatalError` for SQL it cannot read."""
     found = [one for migration in load() for one in _relations(migration.text)]
+    named = {one.name: one for one in found}
+    for migration in load():
+        for name, column, words in _SAID_LATER.findall(migration.text):
+            columns = named[name].columns
+            (at,) = [number for number, one in enumerate(columns) if one.name == column]
+            columns[at] = replace(columns[at], comment=words.replace("''", "'"))
     return sorted(found, key=lambda one: (("table", "view", "feed").index(one.kind), one.name))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, get_args
 
 from livetide.settings import Settings
 
@@ -47,23 +47,24 @@ def _wrong(place: tuple[int | str, ...], message: str, value: Any) -> str:
     if not name:
         return message
     variable = f"{PREFIX}{name.upper()}"
-    allowed = _allowed(Settings.model_fields[name]) if name in Settings.model_fields else ""
+    allowed = allowed_of(Settings.model_fields[name]) if name in Settings.model_fields else ""
     return f"{variable}={str(value)[:LONGEST]!r}: it must be {allowed}" if allowed else f"{variable}: {message}"
 
 
-def _allowed(field: FieldInfo) -> str:
+def allowed_of(field: FieldInfo) -> str:
     """What a setting takes, in words; empty for free text, which may be a secret."""
-    origin: object = get_origin(field.annotation)
-    if origin is Literal:
-        return "one of " + ", ".join(map(str, get_args(field.annotation)))
-    if field.annotation is bool:
+    kind: Any = field.annotation
+    words = [one for one in get_args(kind) if isinstance(one, str)]  # of a Literal
+    if words:
+        return "one of " + ", ".join(words)
+    if kind is bool:
         return "true or false"
-    if field.annotation not in (int, float):
+    if kind not in (int, float):
         return ""
     limits = {name: getattr(one, name) for one in field.metadata for name in ("ge", "gt", "le") if hasattr(one, name)}
-    words = "a whole number" if field.annotation is int else "a number"
+    number = "a whole number" if kind is int else "a number"
     if "gt" in limits:
-        return f"{words} above {limits['gt']:g}" + (f", at most {limits['le']:g}" if "le" in limits else "")
+        return f"{number} above {limits['gt']:g}" + (f", at most {limits['le']:g}" if "le" in limits else "")
     if "le" in limits:
-        return f"{words} from {limits['ge']} to {limits['le']}"
-    return f"{words}, at least {limits['ge']}" if "ge" in limits else words
+        return f"{number} from {limits['ge']} to {limits['le']}"
+    return f"{number}, at least {limits['ge']}" if "ge" in limits else number

@@ -8,6 +8,7 @@ A file is SQL with a few holes, so that one text serves a single server and a cl
     ${engine E(args)}          ``E(args)``, or its Replicated form
     ${settings}                what every stored table is set to
     ${distributed NAME [by X]} the table over all servers, split by room (or by X); nothing on a single server
+    ${comment NAME.COLUMN 'X'} the statement that says X of a column, wherever the table stands
 
 An applied file that has changed since is refused: later readers must find the schema that the file says.
 """
@@ -134,6 +135,11 @@ def _fill(hole: str, argument: str, cluster: str) -> str:
             if cluster
             else ""
         )
+    if hole == "comment":
+        place, _, words = argument.partition(" ")
+        name, _, column = place.partition(".")
+        names = (f"{name}_local", name) if cluster else (name,)
+        return "".join(f"ALTER TABLE {DATABASE}.{one}{on} COMMENT COLUMN {column} {words};\n" for one in names)
     raise FatalError(f"the schema has a hole ${{{hole}}} that nobody fills")
 
 

@@ -60,6 +60,18 @@ def test_one_text_serves_a_server_and_a_cluster() -> None:
     assert cluster.count("ENGINE = Replicated") == len(tables)
 
 
+def test_a_columns_meaning_is_said_anew_wherever_the_table_stands() -> None:
+    one = Migration(1, "x", "${comment alerts.note 'What it''s for'};\n${comment sales.sku 'A'};\n")
+    assert one.statements() == [
+        "ALTER TABLE live.alerts COMMENT COLUMN note 'What it''s for'",
+        "ALTER TABLE live.sales COMMENT COLUMN sku 'A'",
+    ]
+    assert one.statements("main")[:2] == [
+        "ALTER TABLE live.alerts_local ON CLUSTER 'main' COMMENT COLUMN note 'What it''s for'",
+        "ALTER TABLE live.alerts ON CLUSTER 'main' COMMENT COLUMN note 'What it''s for'",
+    ]
+
+
 @pytest.mark.store
 def test_both_renderings_parse(client: StoreClient) -> None:
     for cluster in ("", "main"):
@@ -94,14 +106,15 @@ def test_a_store_that_is_ahead_is_left_alone(client: StoreClient, folder: Path) 
 @pytest.mark.store
 def test_only_what_is_new_is_applied_and_a_half_done_file_is_finished(own_store: StoreProcess, folder: Path) -> None:
     client = own_store.client()
-    assert len(migrate(client, folder=folder)) == 4
+    new = f"{len(load()) + 1:04d}_more"
+    assert len(migrate(client, folder=folder)) == len(load())
     good = "CREATE TABLE ${table one} (a UInt8) ENGINE = ${engine MergeTree} ORDER BY a;\n"
-    (folder / "0005_more.sql").write_text(good + "CREATE TABLE ${table two} (a Wrong) ENGINE = Memory;\n")
+    (folder / f"{new}.sql").write_text(good + "CREATE TABLE ${table two} (a Wrong) ENGINE = Memory;\n")
     with pytest.raises(FatalError, match="Wrong"):
         migrate(client, folder=folder)
     assert client.execute("EXISTS TABLE live.one") == [(1,)]
-    (folder / "0005_more.sql").write_text(good + "CREATE TABLE ${table two} (a UInt8) ENGINE = Memory;\n")
-    assert migrate(client, folder=folder) == ["0005_more"]
+    (folder / f"{new}.sql").write_text(good + "CREATE TABLE ${table two} (a UInt8) ENGINE = Memory;\n")
+    assert migrate(client, folder=folder) == [new]
     assert migrate(client, folder=folder) == []
     client.close()
 
