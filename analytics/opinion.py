@@ -13,133 +13,28 @@ times a day of a stream (Twitch recordings). Words are judged here, not what is 
 
 from __future__ import annotations
 
-import tomllib
-from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from importlib.resources import files
-from typing import Literal
 
 import msgspec
 
 from analytics.clock import RoomClock
 from analytics.evidence import DECAY, LAG_S, SECOND, Score, Topic, Traffic
+from analytics.opinion_alert import OpenAlert
+from analytics.opinion_rules import NEGATIVE, RULES, Rule, clarifications
 from analytics.state import Packer, dump_state, load_state
 from streams.records import Alert, ComprehendedEnvelope, HostCommand, Record, UnderstoodChat
 
 VERSION = 2
 HOUR = 3_600 * SECOND
-NEGATIVE = "negative"
-
-
-@dataclass(frozen=True)
-class Level:
-    """What an alert needs to reach a level: a score, different people within 30 s, and different texts.
-
-    With fewer texts it needs ``unison`` people: a crowd that says one and the same word is more often a joke than a crisis.
-    """
-
-    score: float
-    users: int
-    texts: int
-    unison: int
-
-    def reached(self, score: float, users: int, texts: int) -> bool:
-        return score >= self.score and users >= (self.users if texts >= self.texts else self.unison)
-
-
-@dataclass(frozen=True)
-class Rule:
-    """How one topic is judged. ``prior``: its share in a room that we know nothing of. ``follows``: it is no cause."""
-
-    prior: float = 0.002
-    levels: tuple[Level, ...] = (Level(2.6, 4, 2, 8), Level(3.9, 8, 3, 20))
-    follows: bool = False
-
-
-STRICT = (Level(6.0, 10, 4, 40), Level(9.0, 20, 8, 80))  # for what is ordinary in many rooms, and no crisis
-RULES: dict[str, Rule] = {
-    "counterfeit": Rule(),
-    "fraud": Rule(),
-    "safety": Rule(),
-    "quality": Rule(0.003),
-    "service": Rule(0.004, follows=True),
-    "refund": Rule(0.004, follows=True),
-    "escalation": Rule(follows=True),
-    NEGATIVE: Rule(0.08, STRICT, follows=True),
-}
-RESOLVE_BELOW = 1.5
-RESOLVE_AFTER_MS = 60 * SECOND
 NEGATIVE_SURE = 0.8
-MOST_PEOPLE = 10_000  # counted for one alert; its note says when there are more
 WEAK = 0.5  # a weak word counts half a person; less, such as a question, counts nothing
-
-
-def clarifications() -> dict[str, str]:
-    """What the host says first, by topic."""
-    with files("analytics.data").joinpath("clarify.toml").open("rb") as file:
-        return dict(tomllib.load(file)["clarify"])
-
-
-class _Open(msgspec.Struct, array_like=True, dict=True):
-    """An alert that is not resolved, with the evidence for its newest level: what it is told with until it is over.
-
-    ``event_ts`` and ``evidence_ts`` are of the message that completed it; ``people`` are those who complained since it
-    began, four bytes each; ``before`` is what had been said on the topic until then.
-    """
-
-    started_ts: int
-    level: int = 0
-    event_ts: int = 0
-    evidence_ts: int = 0
-    score: Score = Score()
-    baseline: float = 0.0
-    before: int = 0
-    messages: int = 0
-    people: bytes = b""
-    examples: list[str] = []
-    words: list[str] = []
-    note: str = ""
-    state: Literal["firing", "inhibited", "resolved"] | None = None  # None: not told yet
-    spoken: bool = False  # the host was asked to say something
-    below_since: int | None = None
-
-    @cached_property
-    def crowd(self) -> set[int]:
-        """``people``, to look them up."""
-        return set(array("I", self.people))
-
-    @property
-    def users(self) -> int:
-        return len(self.people) // 4
-
-    def told_note(self) -> str:
-        """The note, and that the number of people is a least one when it is."""
-        return f"{self.note}人数计到 {MOST_PEOPLE} 为止，实际更多。" if self.users >= MOST_PEOPLE else self.note
-
-    def gather(self, known: Topic) -> None:
-        """Take in who complained."""
-        if self.users < MOST_PEOPLE:
-            new = list(dict.fromkeys(hit.user for hit in known.hits if hit.user not in self.crowd))[: MOST_PEOPLE - self.users]
-            self.crowd.update(new)
-            self.people += array("I", new).tobytes()
-        self.messages = max(self.messages, known.said - self.before)
-
-    def settles(self, now: int, score: float) -> bool:
-        """Whether the score has been below the line for a minute."""
-        if score >= RESOLVE_BELOW:
-            self.below_since = None
-        elif self.below_since is None:
-            self.below_since = now
-        return self.below_since is not None and now - self.below_since >= RESOLVE_AFTER_MS
 
 
 class _Room(msgspec.Struct, array_like=True):
     arrived: int
     traffic: Traffic
     topics: dict[str, Topic] = {}
-    alerts: dict[str, _Open] = {}
+    alerts: dict[str, OpenAlert] = {}
 
 
 class OpinionOperator:
@@ -227,7 +122,7 @@ class OpinionOperator:
             score = known.score(room.traffic, now)
             level = self._level(topic, score, known, now) if message else 0
             if message and level > (alert.level if alert else 0):
-                alert = room.alerts.setdefault(topic, _Open(message.event_ts, before=known.said - known.messages()))
+                alert = room.alerts.setdefault(topic, OpenAlert(message.event_ts, before=known.said - known.messages()))
                 alert.level, alert.event_ts, alert.evidence_ts = level, message.event_ts, ingest_ts
                 alert.score, alert.baseline = score, known.share(room.traffic.normal)
                 alert.examples, alert.words, alert.note = known.examples(), known.words(), known.note()
@@ -272,7 +167,7 @@ class OpinionOperator:
             if rival != topic and other.state != "resolved"
         )
 
-    def _alert(self, name: str, topic: str, alert: _Open, ingest_ts: int, revision: int) -> Alert:
+    def _alert(self, name: str, topic: str, alert: OpenAlert, ingest_ts: int, revision: int) -> Alert:
         assert alert.state is not None
         return Alert(
             room=name,
@@ -295,7 +190,7 @@ class OpinionOperator:
             note=alert.told_note(),
         )
 
-    def _command(self, name: str, topic: str, alert: _Open, ingest_ts: int, revision: int) -> HostCommand:
+    def _command(self, name: str, topic: str, alert: OpenAlert, ingest_ts: int, revision: int) -> HostCommand:
         because = f"alert:{name}:{topic}:{alert.started_ts}"
         text = self._texts.get(topic) or self._texts["other"]
         return HostCommand(

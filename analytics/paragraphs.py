@@ -12,77 +12,29 @@ a sale is known by its order.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import msgspec
 
 from analytics.clock import FAR_MS, RoomClock
 from analytics.dedupe import Deduplicator
-from analytics.labels import Sheet, spoken_labels
+from analytics.drafts import CONFIRMED, ENDED, OPEN, ORDERS_MS, SECOND, Changes, Draft, Order, Room, paragraph_of
+from analytics.labels import Sheet
 from analytics.placed import Placed, order_key
 from analytics.stages import CLOSE, CTA, IDLE, INTRO, NEAR_MS, PRICE, STAGES, Cues, Lattice, Sentence, certainty, load_cues
 from analytics.state import Packer, dump_state, load_state
-from streams.records import InvalidError, Paragraph, Product, Record, Sale, Speech, yuan
+from streams.records import InvalidError, Product, Record, Sale, Speech
 
 VERSION = 2
-SECOND = 1_000
 HOUR = 3_600 * SECOND
 LAG = 3
 LAG_MS = 15 * SECOND
 IDLE_MS = 30 * SECOND
 SILENT_MS = 60 * SECOND
-ORDERS_MS = 60 * SECOND
 SALES_BOUND_MS = 5 * SECOND
-NEEDED = ("intro", "feature", "price", "cta")
 MOST_SENTENCES, MOST_TEXT = 80, 120
 MOST_SHEETS, MOST_ORDERS, MOST_PLACED = 500, 5_000, 1_000
 MOST_REMEMBERED = 50_000  # sentences of all rooms: eight bytes each
 FEWEST = 2  # sentences, or it was a slip of the tongue
-
-
-class _Draft(msgspec.Struct, array_like=True):
-    """A paragraph in the making."""
-
-    start: int
-    end: int
-    sku: str
-    pinned: bool
-    stages: dict[str, int] = {}
-    sentences: list[str] = []
-    sure: float = 0.0  # the sum of the certainties
-    count: int = 0
-    idle_since: int = 0
-    opened: bool = False
-
-    @property
-    def complete(self) -> bool:
-        return all(stage in self.stages for stage in NEEDED)
-
-
-_Changes = dict[int, tuple[_Draft, int]]  # by start: the paragraph, and how far it is told
-OPEN, ENDED, CONFIRMED = range(3)
-
-
-class _Order(msgspec.Struct, array_like=True):
-    ts: int
-    sku: str
-    amount: int
-
-
-class _Room(msgspec.Struct, array_like=True):
-    arrived: int
-    clock: RoomClock
-    ingest_ts: int = 0
-    heard: int = 0  # when the host was last heard
-    lattice: Lattice = msgspec.field(default_factory=Lattice)
-    draft: _Draft | None = None
-    waiting: list[_Draft] = []  # ended, and waiting for the orders after their call
-    sheets: dict[str, Sheet] = {}
-    shown: str = ""
-    shown_at: int = 0
-    cued: int = 0  # when a link, a price or a call was last spoken of
-    orders: dict[int, _Order] = {}  # those that may still bear a paragraph out
-    placed: Placed = msgspec.field(default_factory=Placed)
 
 
 class ParagraphOperator:
@@ -94,8 +46,8 @@ class ParagraphOperator:
     def __init__(self, cues: Cues | None = None, *, close_ms: int = 20 * SECOND, forget_ms: int = HOUR) -> None:
         self._cues = cues or load_cues()
         self._close_ms, self._forget_ms = close_ms, forget_ms
-        self._rooms: dict[str, _Room] = {}
-        self._packer: Packer[_Room] = Packer(_Room)
+        self._rooms: dict[str, Room] = {}
+        self._packer: Packer[Room] = Packer(Room)
         self._sentences = Deduplicator(limit=MOST_REMEMBERED)
 
     def feed(self, record: Record, revision: int) -> Sequence[Record]:
@@ -108,10 +60,10 @@ class ParagraphOperator:
         self._packer.changed(record.room)
         room = self._rooms.get(record.room)
         if room is None:
-            room = self._rooms[record.room] = _Room(record.ingest_ts, RoomClock(record.event_ts))
+            room = self._rooms[record.room] = Room(record.ingest_ts, RoomClock(record.event_ts))
         room.arrived = max(room.arrived, record.ingest_ts)
         room.ingest_ts = record.ingest_ts
-        changed: _Changes = {}
+        changed: Changes = {}
         before, moves = room.clock.now, room.clock.moves
         if self._in_time(room.clock, record):
             if room.clock.moves > moves and room.clock.now < before:
@@ -139,7 +91,7 @@ class ParagraphOperator:
 
     # ── What comes in ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _hear(self, room: _Room, speech: Speech, changed: _Changes) -> None:
+    def _hear(self, room: Room, speech: Speech, changed: Changes) -> None:
         text = speech.text[:MOST_TEXT]
         room.heard = max(room.heard, speech.end_ts)
         boarding = speech.event_ts - room.cued <= NEAR_MS
@@ -150,7 +102,7 @@ class ParagraphOperator:
         for sentence, stage in room.lattice.settle(LAG, speech.event_ts - LAG_MS):
             self._place(room, sentence, stage, changed)
 
-    def _named(self, room: _Room, text: str) -> str:
+    def _named(self, room: Room, text: str) -> str:
         """The sku of the product that a sentence names; empty when none. Two parts of its name must be in the sentence."""
         best, found = 1, ""
         for sku, sheet in room.sheets.items():
@@ -160,7 +112,7 @@ class ParagraphOperator:
                 best, found = parts, sku
         return found
 
-    def _note(self, room: _Room, product: Product) -> None:
+    def _note(self, room: Room, product: Product) -> None:
         known = room.sheets.get(product.sku, Sheet())
         if product.sku in room.sheets or len(room.sheets) < MOST_SHEETS:
             attributes = product.attributes
@@ -169,7 +121,7 @@ class ParagraphOperator:
                 attributes.get("品类", known.category), attributes.get("品牌", known.brand),
             )  # fmt: skip
 
-    def _show(self, room: _Room, product: Product, changed: _Changes) -> None:
+    def _show(self, room: Room, product: Product, changed: Changes) -> None:
         """A hard border, where another product comes on. One that is told too late only names the product."""
         self._note(room, product)
         if product.type == "withdraw" or product.event_ts < room.shown_at:
@@ -184,7 +136,7 @@ class ParagraphOperator:
             self._end(room, changed)
             room.lattice.border(product.event_ts)
 
-    def _begins_with(self, room: _Room, product: Product) -> bool:
+    def _begins_with(self, room: Room, product: Product) -> bool:
         """Whether the paragraph that is open began with this product's show, which is then told late. If so it is named."""
         draft = room.draft
         if draft is None or draft.start < product.event_ts - 2 * SECOND:
@@ -192,16 +144,16 @@ class ParagraphOperator:
         draft.sku, draft.pinned = product.sku, True
         return True
 
-    def _sell(self, room: _Room, sale: Sale) -> None:
+    def _sell(self, room: Room, sale: Sale) -> None:
         """An order counts when it was placed, with the amount that is paid for it; told twice it changes nothing."""
         if sale.type not in ("order", "pay"):
             return
         key = order_key(sale.order or sale.id)
         placed = room.orders.get(key)
         if placed is None and room.placed.first(key, sale.event_ts // SECOND):
-            room.orders[key] = _Order(sale.event_ts, sale.sku, sale.amount)
+            room.orders[key] = Order(sale.event_ts, sale.sku, sale.amount)
         elif placed and sale.type == "pay":
-            room.orders[key] = _Order(placed.ts, sale.sku, sale.amount)
+            room.orders[key] = Order(placed.ts, sale.sku, sale.amount)
         room.placed.forget((room.clock.now - 10 * ORDERS_MS) // SECOND, MOST_PLACED)
         oldest = room.clock.now - 3 * ORDERS_MS
         if room.orders and next(iter(room.orders.values())).ts < oldest - 10 * SECOND:
@@ -212,7 +164,7 @@ class ParagraphOperator:
 
     # ── What is made of it ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def _place(self, room: _Room, sentence: Sentence, stage: int, changed: _Changes) -> None:
+    def _place(self, room: Room, sentence: Sentence, stage: int, changed: Changes) -> None:
         """Put a settled sentence into the paragraph that is open, or let it end that one, or begin one."""
         draft = room.draft
         named = self._named(room, sentence.text) if stage != IDLE else ""
@@ -227,7 +179,7 @@ class ParagraphOperator:
             if stage == CLOSE:
                 return  # the tail of what has ended
             on_show = room.shown if sentence.end > room.shown_at else ""
-            draft = room.draft = _Draft(sentence.start, sentence.end, on_show or named, bool(on_show))
+            draft = room.draft = Draft(sentence.start, sentence.end, on_show or named, bool(on_show))
         draft.sku = draft.sku or named
         draft.idle_since = 0
         draft.end = sentence.end
@@ -240,7 +192,7 @@ class ParagraphOperator:
             draft.opened = True
             changed[draft.start] = draft, OPEN
 
-    def _ends(self, draft: _Draft, sentence: Sentence, stage: int, named: str) -> bool:
+    def _ends(self, draft: Draft, sentence: Sentence, stage: int, named: str) -> bool:
         """Whether a sentence shows that the paragraph was over before it."""
         if stage == IDLE:
             closed = "close" in draft.stages
@@ -252,23 +204,23 @@ class ParagraphOperator:
             return far or bool(named and draft.sku and named != draft.sku and not draft.pinned)
         return False
 
-    def _flush(self, room: _Room, changed: _Changes) -> None:
+    def _flush(self, room: Room, changed: Changes) -> None:
         for sentence, stage in room.lattice.settle(0, 0):
             self._place(room, sentence, stage, changed)
 
-    def _end(self, room: _Room, changed: _Changes) -> None:
+    def _end(self, room: Room, changed: Changes) -> None:
         draft, room.draft = room.draft, None
         if draft and draft.count >= FEWEST:
             changed[draft.start] = draft, ENDED
             room.waiting.append(draft)
 
-    def _end_all(self, room: _Room, changed: _Changes) -> None:
+    def _end_all(self, room: Room, changed: Changes) -> None:
         self._flush(room, changed)
         self._end(room, changed)
         self._confirm(room, 1 << 62, changed)
         room.lattice = Lattice()
 
-    def _confirm(self, room: _Room, until: int, changed: _Changes) -> None:
+    def _confirm(self, room: Room, until: int, changed: Changes) -> None:
         """Paragraphs whose minute after the call is over by ``until`` are told a last time."""
         for draft in [draft for draft in room.waiting if draft.stages.get("cta", draft.end) + ORDERS_MS <= until]:
             room.waiting.remove(draft)
@@ -277,51 +229,15 @@ class ParagraphOperator:
 
     # ── What is told ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _tell(self, name: str, room: _Room, changed: _Changes, revision: int) -> list[Record]:
-        return [self._paragraph(name, room, draft, told, revision) for draft, told in changed.values()]
-
-    def _paragraph(self, name: str, room: _Room, draft: _Draft, told: int, revision: int) -> Paragraph:
-        status: Literal["open", "complete", "partial"] = "open"
-        if told >= ENDED:
-            status = "complete" if draft.complete else "partial"
-        labels, bought = {}, 0
-        if told >= ENDED:
-            labels = spoken_labels(draft.sentences, room.sheets.get(draft.sku))
-            labels["seconds"] = str(round((draft.end - draft.start) / SECOND))
-            if told == CONFIRMED:
-                after = self._after(room, draft)
-                bought = len(after)
-                labels["orders_60s"], labels["gmv_60s"] = str(bought), yuan(sum(order.amount for order in after))
-        confidence = draft.sure / draft.count + (0.1 if draft.pinned else 0.0) + (0.1 if bought else 0.0)
-        return Paragraph(
-            room=name,
-            event_ts=draft.start,
-            ingest_ts=room.ingest_ts,
-            id=f"paragraph:{name}:{draft.start}",
-            revision=revision,
-            end_ts=draft.end,
-            sku=draft.sku,
-            status=status,
-            stages=dict(draft.stages),
-            sentences=list(draft.sentences),
-            confidence=round(min(confidence, 0.99), 2),
-            labels=labels,
-        )
-
-    def _after(self, room: _Room, draft: _Draft) -> list[_Order]:
-        """The orders of the minute after the call, of this product where it is known."""
-        call = draft.stages["cta"]
-        return [
-            order for order in room.orders.values()
-            if call <= order.ts <= call + ORDERS_MS and (not draft.sku or order.sku == draft.sku)
-        ]  # fmt: skip
+    def _tell(self, name: str, room: Room, changed: Changes, revision: int) -> list[Record]:
+        return [paragraph_of(name, room, draft, told, revision) for draft, told in changed.values()]
 
     def tick(self, now_ms: int, revision: int) -> Sequence[Record]:
         told: list[Record] = []
         for name, room in list(self._rooms.items()):
             silent = now_ms - room.arrived
             if silent >= self._close_ms and (room.draft or room.waiting or room.lattice.waiting):
-                changed: _Changes = {}
+                changed: Changes = {}
                 self._packer.changed(name)
                 room.ingest_ts = now_ms
                 self._end_all(room, changed)

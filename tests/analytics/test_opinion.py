@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from analytics.opinion import MOST_PEOPLE, NEGATIVE, RULES, OpinionOperator, clarifications
+from analytics.opinion import OpinionOperator
+from analytics.opinion_alert import MOST_PEOPLE
+from analytics.opinion_rules import NEGATIVE, RULES, clarifications
 from streams.records import Alert, HostCommand, Record, Sentiment, UnderstoodChat
 from tests.analytics.contract import Step, check_hash_seeds, check_operator, play
 from tests.analytics.rooms import chat_only, recorded, recordings, simulated

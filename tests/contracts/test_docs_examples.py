@@ -19,7 +19,7 @@ import msgspec
 import pytest
 import uvicorn
 
-from analytics.opinion import RULES
+from analytics.opinion_rules import RULES
 from livetide.delivery.payload import payload
 from storage.rows import TABLES
 from streams.gateway import events

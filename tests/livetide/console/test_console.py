@@ -15,7 +15,7 @@ import uvicorn
 from starlette.routing import Route
 
 from analytics.intent import INTENTS
-from analytics.opinion import RULES
+from analytics.opinion_rules import RULES
 from livetide.console.app import Console, polyline
 from livetide.console.queries import SHOWN_S, Queries
 from livetide.console.sessions import TRIES, TRIES_WINDOW_MS, Sessions
