@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hmac
 import logging
+import socket
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,7 +42,7 @@ class HealthServer:
         routes = {"/healthz": _answer_of(alive), "/readyz": _answer_of(ready), "/metrics": lambda: (200, meter.text())}
         handler = type("Handler", (_Handler,), {"routes": routes, "expected": f"Bearer {key}".encode()})
         try:
-            self._server = _Server((host, port), handler)
+            self._server = (_ServerV6 if ":" in host else _Server)((host, port), handler)
         except OSError as error:
             raise RetryError(
                 f"port {port} on {host} for health and metrics cannot be had ({error.strerror}): set LIVETIDE_HEALTH_PORT"
@@ -80,6 +81,10 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
     block_on_close = False  # a slow scraper must not hold up the end of the process
+
+
+class _ServerV6(_Server):
+    address_family = socket.AF_INET6
 
 
 class _Handler(BaseHTTPRequestHandler):

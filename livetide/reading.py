@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from threading import local
 from typing import Any
-from urllib.parse import quote
 
-from livetide.settings import Settings, load_secrets
+from livetide.addresses import reading as reader_url
 
-
-def reader_url(settings: Settings) -> str:
-    """The address of the store for reading: the cluster that is set, or the embedded store's reader."""
-    if given := settings.clickhouse.get_secret_value():
-        return given
-    from storage.server import READER, reader_password
-
-    password = reader_password(load_secrets(settings.data)["store_password"])
-    return f"clickhouse://{READER}:{quote(password)}@127.0.0.1:{settings.store_port}/live"
+__all__ = ["StoreRows", "reader_url"]
 
 
 class StoreRows:

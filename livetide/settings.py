@@ -36,7 +36,9 @@ class Settings(BaseSettings):
     )
     cache: Path = Field(CACHE, description="Downloads shared between installations (the broker's jars).")
     maven: str = Field("", description="URL of a Maven repository to fetch the broker's jars from. Empty: Maven Central.")
-    host: str = Field("127.0.0.1", description="The address our servers listen on. Loopback unless you say otherwise.")
+    host: str = Field(
+        "127.0.0.1", description="The address that gateway, console and health listen on. Loopback unless you say otherwise."
+    )
     log_level: Annotated[LogLevel, BeforeValidator(lambda given: str(given).upper())] = Field(
         "INFO", description="How much the processes write to their logs."
     )
@@ -57,6 +59,17 @@ class Settings(BaseSettings):
     clickhouse: SecretStr = Field(
         SecretStr(""),
         description="`clickhouse://user:password@host:port/live` of a ClickHouse server. Empty: the embedded store.",
+    )
+    clickhouse_reader: SecretStr = Field(
+        SecretStr(""),
+        description="The same with an account that may only read, for the console and `livetide query`. "
+        "Empty: the account of `LIVETIDE_CLICKHOUSE`, with `readonly=2`.",
+    )
+    clickhouse_http_port: Annotated[int, Field(ge=0, le=65_535)] = Field(
+        0, description="HTTP port of that server, for `livetide query`. 0: 8123, or 8443 with TLS."
+    )
+    store_host: str = Field(
+        "127.0.0.1", description="The address that the embedded store listens on. Loopback unless you say otherwise."
     )
     store_port: Port = Field(19000, description="Port of the embedded store's native protocol.")
     store_http_port: Port = Field(18123, description="Port of the embedded store's HTTP protocol.")

@@ -33,25 +33,37 @@ class Address:
     password: str = field(repr=False)
     database: str = "live"
     secure: bool = False
+    readonly: int = 0
 
     @classmethod
     def parse(cls, url: str) -> Address:
-        """From ``clickhouse://user:password@host:port/database``, or ``clickhouses://`` for TLS. Raises :class:`FatalError`."""
+        """From ``clickhouse://user:password@host:port/database``, or ``clickhouses://`` for TLS. Raises :class:`FatalError`.
+
+        With ``?readonly=1`` or ``2`` every statement goes with that setting of ClickHouse's: the server refuses to change data.
+        """
         parts = urlsplit(url)
         try:
             port = parts.port
         except ValueError:
             port = -1
-        if parts.scheme not in ("clickhouse", "clickhouses") or not parts.hostname or port == -1:
+        readonly = {"": 0, "readonly=1": 1, "readonly=2": 2}.get(parts.query, -1)
+        if parts.scheme not in ("clickhouse", "clickhouses") or not parts.hostname or -1 in (port, readonly):
             raise FatalError(
-                "the store's address must read clickhouse://user:password@host:port/database (clickhouses:// for TLS)"
+                "the store's address must read clickhouse://user:password@host:port/database (clickhouses:// for TLS), "
+                "with ?readonly=2 or nothing behind it"
             )
         secure = parts.scheme == "clickhouses"
         user, password = unquote(parts.username or "default"), unquote(parts.password or "")
-        return cls(parts.hostname, port or (9440 if secure else 9000), user, password, parts.path.strip("/") or "live", secure)
+        port = port or (9440 if secure else 9000)
+        return cls(parts.hostname, port, user, password, parts.path.strip("/") or "live", secure, readonly)
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}/{self.database}"
+
+    @property
+    def settings(self) -> dict[str, int]:
+        """What every statement to this address goes with."""
+        return {"readonly": self.readonly} if self.readonly else {}
 
 
 class StoreClient:
@@ -63,7 +75,7 @@ class StoreClient:
         self._client = Client(
             address.host, address.port, user=address.user, password=address.password, database=address.database,
             secure=address.secure, compression=False if local else "lz4", connect_timeout=5, send_receive_timeout=timeout,
-            client_name="livetide", settings=dict(settings or {}),
+            client_name="livetide", settings=address.settings | dict(settings or {}),
         )  # fmt: skip
 
     def execute(

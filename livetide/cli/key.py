@@ -21,6 +21,7 @@ def key(
     import json
     from urllib.parse import quote
 
+    from livetide import addresses
     from livetide.settings import Settings, load_secrets
     from livetide.stack.state import connected
     from streams.gateway import generations
@@ -47,7 +48,7 @@ def key(
         now = generations.read(file).get(room, generations.FIRST)
     found = {
         "room": room,
-        "url": f"http://{settings.host}:{settings.gateway_port}/v1/rooms/{quote(room, safe='')}/events",
+        "url": f"{addresses.gateway(settings)}/v1/rooms/{quote(room, safe='')}/events",
         "bearer_key": bearer_key(master, room, now.bearer),
         "webhook_secret": webhook_secret(master, room, now.webhook),
     }

@@ -53,6 +53,7 @@ def play(
     """
     from rich.console import Console
 
+    from livetide import addresses
     from livetide.playing import Plan
     from livetide.stack.state import NotRunningError, connected
     from streams.records import InvalidError
@@ -65,7 +66,7 @@ def play(
         plan = Plan(
             uri=source,
             room=named("--room", room),
-            gateway=gateway or f"http://{settings.host}:{settings.gateway_port}",
+            gateway=gateway or addresses.gateway(settings),
             key=key,
             speed=speed_of(speed),
             time=cast(Literal["original", "now", "live"], time),

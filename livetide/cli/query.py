@@ -23,18 +23,22 @@ def query(
     Tables live in the database `live`: danmaku, sales, alerts, highlights, clips, chat_minutes, sales_minutes and others
     (`SHOW TABLES`). With LIVETIDE_CLICKHOUSE the question goes to that server, by HTTP on port 8123 (8443 with TLS).
     """
-    from livetide.reading import reader_url
+    from livetide import addresses
     from livetide.stack.state import connected
     from storage.client import Address
 
     settings = connected()
-    url = settings.clickhouse.get_secret_value()
-    address = Address.parse(reader_url(settings))
-    port = (8443 if address.secure else 8123) if url else settings.store_http_port
+    address, where = Address.parse(addresses.reading(settings)), addresses.reading_http(settings)
+    embedded = not (settings.clickhouse.get_secret_value() or settings.clickhouse_reader.get_secret_value())
     text = sys.stdin.read() if sql == "-" else sql
     if not text.strip():
         raise typer.BadParameter("the statement is empty", param_hint="SQL")
-    _stream(address, port, text, {"default_format": format, **_parameters(param)}, embedded=not url)
+    parameters = {
+        "default_format": format,
+        **_parameters(param),
+        **{name: str(value) for name, value in address.settings.items()},
+    }
+    _stream(address, where, text, parameters, embedded=embedded)
 
 
 def _parameters(given: list[str]) -> dict[str, str]:
@@ -47,13 +51,12 @@ def _parameters(given: list[str]) -> dict[str, str]:
     return parameters
 
 
-def _stream(address: Address, port: int, text: str, parameters: dict[str, str], *, embedded: bool) -> None:
+def _stream(address: Address, where: str, text: str, parameters: dict[str, str], *, embedded: bool) -> None:
     import httpx
 
     from livetide.cli.errors import NOT_RUNNING
     from streams.records import InvalidError, RetryError
 
-    where = f"{'https' if address.secure else 'http'}://{address.host}:{port}"
     try:
         with httpx.stream(
             "POST", where, params={"database": address.database, **parameters}, content=text.encode(),

@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from livetide import addresses
 from livetide.demo.findings import Findings, find
 from livetide.demo.frames import is_exact
 from livetide.demo.receiver import Receiver
@@ -96,7 +97,7 @@ def _start(stack: Stack, screen: Screen) -> Settings:
 def _perform(show: Show, settings: Settings, receiver: Receiver, screen: Screen, began: float) -> bool:
     room = f"demo-{show.seed}-{time.strftime('%H%M%S')}"
     plan = Plan(
-        f"sim:{show.seed}", room, f"http://{settings.host}:{settings.gateway_port}", speed=show.speed, time="live",
+        f"sim:{show.seed}", room, addresses.gateway(settings), speed=show.speed, time="live",
         simulation={"minutes": show.minutes},
     )  # fmt: skip
     opened = open_plan(plan, positions_folder(settings), _now())
@@ -201,7 +202,7 @@ def _where(settings: Settings, room: str, found: Findings, truth_path: Path, scr
     line(f"  planted   {truth_path}")
     if stays:
         password = load_secrets(settings.data)["console_password"]
-        line(f"  console   http://{settings.host}:{settings.console_port}   password {password}")
+        line(f"  console   {addresses.console(settings)}   password {password}")
     for text in commands(settings.data.absolute(), room, stays=stays):
         line(text)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
+from livetide import addresses
 from livetide.doctor.finding import Finding, ok, problem, warning
 from livetide.settings import Settings
 from streams.broker import jars
@@ -106,15 +107,17 @@ def espeak() -> Finding:
 
 
 def store(settings: Settings) -> Finding:
-    """A ClickHouse server that is set must answer; else the embedded store's engine must run, in a process of its own."""
-    if url := settings.clickhouse.get_secret_value():
+    """A ClickHouse server that is set must answer, to both accounts; else the embedded store's engine must run."""
+    if settings.clickhouse.get_secret_value():
         from storage.client import Address, StoreClient
 
         try:
-            address = Address.parse(url)
-            [(found,)] = StoreClient(address, timeout=10).execute("SELECT version()")
+            for url in (addresses.reading(settings), addresses.writing(settings)):
+                address = Address.parse(url)
+                [(found,)] = StoreClient(address, timeout=10).execute("SELECT version()")
         except LivetideError as error:
-            return problem("store", str(error), "check LIVETIDE_CLICKHOUSE: the server, the user, the password")
+            advice = "check LIVETIDE_CLICKHOUSE and LIVETIDE_CLICKHOUSE_READER: the server, the user, the password"
+            return problem("store", str(error), advice)
         return ok("store", f"{address} answers, ClickHouse {found}")
     return _in_a_child(
         "store",

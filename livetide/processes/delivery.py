@@ -7,6 +7,7 @@ from threading import Event
 
 import httpx
 
+from livetide import addresses
 from livetide.delivery.outbox import Outbox, Waiting
 from livetide.delivery.sender import Sender
 from livetide.delivery.webhook import Webhook
@@ -33,8 +34,7 @@ def run(settings: Settings) -> None:
 
 def _webhook(settings: Settings, duty: Duty, client: httpx.Client, readers: list[Subscriber]) -> list[Callable[[Event], None]]:
     secret = settings.webhook_secret.get_secret_value() or duty.secrets["webhook_secret"]
-    console = f"http://{settings.host}:{settings.console_port}"
-    webhook = Webhook(settings.webhook_url, secret, console, duty.meter, clock, client)
+    webhook = Webhook(settings.webhook_url, secret, addresses.console(settings), duty.meter, clock, client)
     outbox = Outbox(settings.data / "delivery" / "webhook.db")
     publisher = Publisher(settings.cluster())
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from pkgutil import iter_modules
 
-from livetide.settings import Settings, load_secrets
+from livetide import addresses
+from livetide.settings import Settings
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +32,7 @@ def migrate(settings: Settings) -> list[str]:
     from storage import migrations
     from storage.client import Address, StoreClient
 
-    url = settings.clickhouse.get_secret_value()
-    password = load_secrets(settings.data)["store_password"]
-    client = StoreClient(Address.parse(url) if url else Address("127.0.0.1", settings.store_port, "live", password))
+    client = StoreClient(Address.parse(addresses.writing(settings)))
     try:
         return migrations.migrate(client, cluster=settings.store_cluster)
     finally:

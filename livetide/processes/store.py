@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from threading import Event
 
+from livetide import addresses
 from livetide.processes.duty import on_duty
 from livetide.settings import Settings, load_secrets
 from streams.records import FatalError, LivetideError
@@ -22,13 +23,13 @@ def run(settings: Settings) -> None:
     server = StoreServer(
         settings.data / "store",
         password,
-        host=settings.host,
+        host=settings.store_host,
         native_port=settings.store_port,
         http_port=settings.store_http_port,
     )
 
     def ready() -> str | None:
-        client = StoreClient(Address(settings.host, server.native_port, WRITER, password), timeout=5)
+        client = StoreClient(Address(addresses.store_host(settings), server.native_port, WRITER, password), timeout=5)
         try:
             client.execute("SELECT 1")
         except LivetideError as error:

@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+from livetide import addresses
 from livetide.settings import Settings, load_secrets
 from livetide.stack import table
 from livetide.stack.places import choose, environment_of
@@ -70,8 +71,9 @@ class Stack:
         self.down()  # what a killed supervisor left behind
         (self.data / "run" / "state.json").unlink(missing_ok=True)
         load_secrets(self.data)
+        addresses.check(self.settings)
         last = remembered(self.data)
-        with Claims() as claims:
+        with Claims((self.settings.host, self.settings.store_host)) as claims:
             names = table.placed_names(self.settings)
             ports = choose(self.settings, names, last.environment if last else None, claims.take)
             self._launch(ports, claims)

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from livetide import addresses
+from livetide.addresses import place
 from livetide.settings import Settings
 from livetide.stack.places import OWN_PORT, environment_of
 from livetide.stack.state import StackState
@@ -34,17 +36,16 @@ def state_of(settings: Settings, ports: Mapping[str, str], started_ms: int) -> S
     placed = settings.model_copy(update={name.removeprefix("LIVETIDE_").lower(): int(port) for name, port in ports.items()})
     url = settings.clickhouse.get_secret_value()
     outside = urlsplit(url).netloc.rpartition("@")[2] if url else ""
-    host = _reachable(settings.host)
     return StackState(
         data=str(settings.data.absolute()),
         started_ms=started_ms,
         environment={name: port for name, port in ports.items() if "." not in name},
         kafka=settings.kafka or f"127.0.0.1:{placed.kafka_port}",
-        clickhouse=outside or f"127.0.0.1:{placed.store_port}",
-        clickhouse_http="" if outside else f"http://127.0.0.1:{placed.store_http_port}",
-        gateway=f"http://{host}:{placed.gateway_port}",
-        console=f"http://{host}:{placed.console_port}",
-        health={name: f"http://{host}:{_health_port(name, ports)}" for name in placed_names(settings)},
+        clickhouse=outside or place(addresses.store_host(settings), placed.store_port),
+        clickhouse_http="" if outside else f"http://{place(addresses.store_host(settings), placed.store_http_port)}",
+        gateway=addresses.gateway(placed),
+        console=addresses.console(placed),
+        health={name: addresses.web(settings, _health_port(name, ports)) for name in placed_names(settings)},
     )
 
 
@@ -79,7 +80,7 @@ def _spec(
         return Spec(name, command, environment, after, once=True)
     port = _health_port(name, ports)
     environment["LIVETIDE_HEALTH_PORT"] = str(port) if name not in OWN_PORT else str(settings.health_port)
-    host = _reachable(settings.host)
+    host = addresses.reached(settings.host)
     return Spec(
         name,
         command,
@@ -93,11 +94,6 @@ def _spec(
 
 def _health_port(name: str, ports: Mapping[str, str]) -> int:
     return int(ports[f"LIVETIDE_{OWN_PORT[name].upper()}" if name in OWN_PORT else f"LIVETIDE_HEALTH_PORT.{name}"])
-
-
-def _reachable(host: str) -> str:
-    """How we reach ourselves on the address that our servers listen on."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104 - compared, not bound
 
 
 def http_probe(host: str, port: int, path: str, key: str) -> Probe:

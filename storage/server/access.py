@@ -49,6 +49,12 @@ class Role:
     read_only: bool
     defaults: Mapping[str, str] = field(default_factory=dict)
 
+    def asked_for(self, settings: Mapping[str, str]) -> Role:
+        """This role, or one that may only read where a statement's settings say ``readonly``, as ClickHouse takes it."""
+        if self.read_only or settings.get("readonly", "0") in ("", "0"):
+            return self
+        return Role(self.name, True, {**self.defaults, **_reader_defaults()})
+
     def settings(self, asked: Mapping[str, str], known: frozenset[str], *, strict: bool) -> dict[str, str]:
         """The settings of one statement: the role's own, then what the client asked for, within the role's limits.
 
@@ -71,6 +77,10 @@ class Role:
         return given
 
 
+def _reader_defaults() -> dict[str, str]:
+    return {name: str(limit) for name, limit in READER_LIMITS.items()}
+
+
 def _lower(name: str, value: str) -> str:
     try:
         wanted = float(value)
@@ -88,7 +98,7 @@ class Users:
             raise ValueError("the store's password must have at least 12 characters")
         always = {"async_insert": "0", "implicit_select": "0", "final": "1", "print_pretty_type_names": "0"}
         writer = Role(WRITER, False, always)
-        reader = Role(READER, True, always | {name: str(limit) for name, limit in READER_LIMITS.items()})
+        reader = Role(READER, True, always | _reader_defaults())
         self._users = {WRITER: (writer, _digest(password)), READER: (reader, _digest(reader_password(password)))}
         self._nobody = _digest(hashlib.sha256(password.encode()).hexdigest())
 

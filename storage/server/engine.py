@@ -47,6 +47,9 @@ class Statement:
     strict: bool = False
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
 
+    def __post_init__(self) -> None:
+        self.role = self.role.asked_for(self.settings)
+
 
 @dataclass
 class Written:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 
 import psutil
@@ -54,10 +54,11 @@ class Claims:
     Seconds pass between the choice of a port and the first ``listen``, in which a second stack would choose the same. A claim
     is a name in Linux's abstract socket namespace: as wide as the ports themselves (every user, one network namespace), no
     file, and gone with the last process that holds it. Hand :meth:`filenos` to the process that is to hold the claims from
-    then on. Elsewhere than on Linux nothing is claimed.
+    then on. Elsewhere than on Linux nothing is claimed. A port must be free on loopback and on each of ``hosts``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hosts: Iterable[str] = ()) -> None:
+        self._hosts = {"127.0.0.1", *hosts}
         self._held: dict[int, socket.socket] = {}
 
     def take(self, port: int) -> bool:
@@ -67,7 +68,7 @@ class Claims:
         claim = _claim(port)
         if claim is None:
             return False
-        if not can_listen(port):
+        if not all(can_listen(port, host) for host in self._hosts):
             claim.close()
             return False
         self._held[port] = claim
