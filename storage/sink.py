@@ -21,13 +21,14 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, To
 
 from storage.batches import Batch, DeadShare, Message, Partition
 from storage.client import Address, StoreClient
-from storage.ledger import Claim, Ledger
+from storage.ledger import Ledger
 from storage.pace import in_round, pause_ms, ripe
 from storage.rows import TABLE_OF
 from storage.sink_lag import Lag, ends_of
 from storage.sink_letters import Letters
 from storage.sink_recovery import Key, Recovery
-from storage.writer import Job, Writer
+from storage.sink_round import Round
+from storage.writer import Writer
 from streams.records import FatalError, Meter, RetryError
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,6 @@ REFUSED: Final = (
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
 )
-PRUNE_EVERY: Final = 1_000
 
 
 class Cluster(Protocol):
@@ -102,8 +102,7 @@ class Sink:
         self._unread: list[Key] = []
         self._generation = 0
         self._ledger: Ledger | None = None
-        self._log_id = ""
-        self._cycle = 0
+        self._round: Round | None = None
         self._took = 0
         self._buffered = 0
         self._stop = threading.Event()
@@ -121,9 +120,11 @@ class Sink:
         measuring = threading.Thread(target=self._lag.run, args=(measured,), name="sink-lag", daemon=True)
         measuring.start()
         try:
+            log_id = ""
             with suppress(_Moved):
-                self._log_id = self._find_log()
-            self._ledger = Ledger(self._client, self._log_id, self._owner)
+                log_id = self._find_log()
+            self._ledger = Ledger(self._client, log_id, self._owner)
+            self._round = Round(self._ledger, log_id, self._writer, self._letters, self._meter, self._patiently)
             self._consumer.subscribe(self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
             while not stop.is_set():
                 with suppress(_Moved, _Stopped):
@@ -209,9 +210,8 @@ class Sink:
         batches = [(partition, batch) for partition in partitions if _closable(partition) and (batch := partition.cut())]
         if batches:
             started = self._clock()
-            self._claim(batches)
-            self._insert(batches)
-            self._letters.bury([letter for _, batch in batches for letter in batch.dead])
+            assert self._round is not None
+            self._round.write(batches, self._partitions)
             self._commit(batches)
             self._took = min(self._clock() - started, PATIENCE_MS)
             for _, batch in batches:  # last: what is buried can be looked at, and the next start gets further
@@ -220,32 +220,6 @@ class Sink:
             for message in partition.held():
                 partition.take(message, self._clock)
         self._buffered = sum(len(p.batch.rows) for p in self._partitions.values() if p.batch)
-
-    def _claim(self, batches: list[tuple[Partition, Batch]]) -> None:
-        self._cycle += 1
-        claims = [
-            Claim(
-                partition.table.topic.name, partition.number, batch.first, batch.last, batch.before, dict(partition.sequences)
-            )
-            for partition, batch in batches
-            if batch.rows and not batch.resend
-        ]
-        ledger, token = self._ledger, str(self._cycle)
-        assert ledger is not None
-        self._patiently(lambda: ledger.claim(claims, token))
-        if self._cycle % PRUNE_EVERY == 0:
-            self._patiently(lambda: ledger.prune(self._partitions))
-
-    def _insert(self, batches: list[tuple[Partition, Batch]]) -> None:
-        jobs = []
-        for partition, batch in batches:
-            table = partition.table
-            if batch.rows:
-                token = f"{table.name}:{self._log_id}:{table.topic.name}:{partition.number}:{batch.first}-{batch.last}"
-                jobs.append(Job(table, batch.rows, token))
-            if batch.repeats:
-                self._meter.count("sink_repeats", batch.repeats, topic=table.topic.name)
-        self._patiently(lambda: self._writer.write(jobs))
 
     def _commit(self, batches: list[tuple[Partition, Batch]]) -> None:
         offsets = [TopicPartition(p.table.topic.name, p.number, batch.last + 1) for p, batch in batches]
