@@ -82,7 +82,7 @@ async def _group_commits(cluster: Cluster, group: str, places: list[Place] | Non
         except (KafkaError, OSError) as error:
             if time.monotonic() > deadline:
                 raise RetryError(
-                    f"Kafka at {cluster.servers} does not tell what group {group} has committed: {error!r}. {cluster.advice()}"
+                    f"Kafka at {cluster.servers} does not tell what group {group} has committed: {error!r}. {cluster.silence}"
                 ) from error
             log.info("group %s: asking again for its commits: %r", group, error)
             await asyncio.sleep(PAUSE_S)

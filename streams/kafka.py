@@ -45,7 +45,7 @@ class Refusal:
         if (how := NOT_LET_IN.get(error.code())) is None:
             return
         text = error.str().partition("(after ")[0].strip()
-        self.reason = f"Kafka at {self._cluster.servers} {how}: {text}. {self._cluster.advice(tls=error.code() == -181)}"
+        self.reason = f"Kafka at {self._cluster.servers} {how}: {text}. {self._cluster.refusal(tls=error.code() == -181)}"
         if self._loud and self._now() - self._told >= TOLD_EVERY_S:
             self._told = self._now()
             log.warning("%s", self.reason)
@@ -73,18 +73,21 @@ class Cluster:
         given = ("SASL_PLAINTEXT", EMBEDDED_MECHANISM, EMBEDDED_USER, password)
         return cls(f"127.0.0.1:{port}", partitions, replication, *given)
 
-    def advice(self, *, tls: bool = False) -> str:
-        """What to look at when this cluster does not let us in."""
+    @property
+    def silence(self) -> str:
+        """What to look at when this cluster does not answer: one that wants TLS or a password just closes the connection."""
+        return f"Is it running, is LIVETIDE_KAFKA right, and is {self.security} what it wants (LIVETIDE_KAFKA_SECURITY)?"
+
+    def refusal(self, *, tls: bool = False) -> str:
+        """What to look at when this cluster answers and does not let us in."""
         if tls:
             return (
                 "Check LIVETIDE_KAFKA_CA (the authority that signed the servers' certificates) and the names in LIVETIDE_KAFKA"
             )
-        if self.sasl_mechanism:
-            return (
-                f"Check the user {self.sasl_user!r}, the password and the mechanism {self.sasl_mechanism} "
-                "(LIVETIDE_KAFKA_SASL_…; `livetide status --secrets` shows the embedded broker's password)"
-            )
-        return "Is it running, is LIVETIDE_KAFKA right, and does it ask for a password or TLS (LIVETIDE_KAFKA_SECURITY)?"
+        return (
+            f"Check the user {self.sasl_user!r}, the password and the mechanism {self.sasl_mechanism} "
+            "(LIVETIDE_KAFKA_SASL_…; `livetide status --secrets` shows the embedded broker's password)"
+        )
 
     def client(self, **settings: Any) -> dict[str, Any]:
         """Settings of a confluent-kafka client (librdkafka's names; give them with ``_`` for ``.``)."""

@@ -32,7 +32,7 @@ def admin_client(cluster: Cluster, timeout_s: float = 15.0) -> AdminClient:
                 raise FatalError(refusal.reason) from error
             if time.monotonic() > deadline:
                 said = error.args[0].str()
-                raise RetryError(f"Kafka at {cluster.servers} does not answer: {said}. {cluster.advice()}") from error
+                raise RetryError(f"Kafka at {cluster.servers} does not answer: {said}. {cluster.silence}") from error
             time.sleep(0.05)
         else:
             return admin

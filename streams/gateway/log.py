@@ -212,7 +212,7 @@ class KafkaLog:
         try:
             metadata = await asyncio.to_thread(self._producer.list_topics, self._topic, 2.0)
         except KafkaException as error:
-            said = f"Kafka at {self._cluster.servers} does not answer: {error.args[0].str()}. {self._cluster.advice()}"
+            said = f"Kafka at {self._cluster.servers} does not answer: {error.args[0].str()}. {self._cluster.silence}"
             raise RetryError(self._refusal.reason or said) from error
         found = len(metadata.topics[self._topic].partitions)
         if found != self._cluster.partitions:
