@@ -21,7 +21,8 @@ def query(
     """Ask the store and stream the answer to stdout, as the user who may only read.
 
     Tables live in the database `live`: danmaku, sales, alerts, highlights, clips, chat_minutes, sales_minutes and others
-    (`SHOW TABLES`). With LIVETIDE_CLICKHOUSE the question goes to that server, by HTTP on port 8123 (8443 with TLS).
+    (`SHOW TABLES`). With LIVETIDE_CLICKHOUSE the question goes to that server, by HTTP (LIVETIDE_CLICKHOUSE_HTTP_PORT),
+    as LIVETIDE_CLICKHOUSE_READER or read-only.
     """
     from livetide import addresses
     from livetide.stack.state import connected

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import re
 import secrets as random_secrets
 import socket
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,6 +20,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
+from confluent_kafka.admin import AdminClient
 from standardwebhooks.webhooks import Webhook
 from starlette.routing import Route
 
@@ -230,6 +234,19 @@ def test_a_signature_that_is_not_right_is_refused(signed: Any, wrong: dict[str, 
 
 def test_the_secret_of_another_room_is_refused(demo: Demo, signed: Any) -> None:
     assert signed(secret=webhook_secret(demo.secrets["master"], "another")).status_code == 401
+
+
+def test_what_the_documentation_says_of_a_kafka_tool_lets_it_in(demo: Demo, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text(encoding="utf-8")
+    [block] = [text for text in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if "> kcat.conf" in text]
+    script = block.partition("kcat -F")[0]
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {"PATH": path, "LIVETIDE_DATA": str(demo.data)}
+    subprocess.run(["/bin/sh", "-c", script], cwd=tmp_path, env=environment, check=True, timeout=120)
+    file = tmp_path / "kcat.conf"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    given: dict[str, Any] = dict(line.split("=", 1) for line in file.read_text().splitlines())
+    assert "live.alerts" in AdminClient(given).list_topics(timeout=20).topics
 
 
 # ── Where the secrets are not ────────────────────────────────────────────────────────────────────────────────────────────
