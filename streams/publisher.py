@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from streams.kafka import Cluster, Refusal, has_ended
 from streams.records import DeadLetter, Record, RetryError, encode
-from streams.topics import TOPIC_OF, key_of, partition_of
+from streams.topics import DEADLETTER, TOPIC_OF, fitting, key_of, partition_of
 
 QUEUE_WAIT_S = 1.0
 ENDS = (KafkaException, SystemError)  # the second when reports of delivery follow the fatal error within one call
@@ -17,26 +18,36 @@ ENDS = (KafkaException, SystemError)  # the second when reports of delivery foll
 class Publisher:
     """Puts each record into its topic, under its key, into the partition of its room.
 
-    ``send`` does not wait; ``flush`` returns when everything sent is safe, and raises :class:`RetryError` when it is not.
+    ``send`` does not wait; ``flush`` returns when everything sent is safe, and raises :class:`RetryError` when it is not, after
+    ``timeout_s``. What Kafka has not taken by then is given up, unless the publisher is ``patient``: then it is kept until Kafka
+    is back, however long that is, for what cannot be sent a second time. A record given up is told once, by the next call.
     """
 
-    def __init__(self, cluster: Cluster, *, timeout_s: float = 30.0) -> None:
+    def __init__(self, cluster: Cluster, *, timeout_s: float = 30.0, patient: bool = False) -> None:
         self._cluster, self._timeout_s = cluster, timeout_s
         self._refusal = Refusal(cluster)
-        self._settings = cluster.producer(linger_ms=5, message_timeout_ms=int(timeout_s * 1000)) | {"error_cb": self._refusal}
+        kept_ms = 0 if patient else int(timeout_s * 1000)  # 0 is for ever
+        settings = cluster.producer(linger_ms=5, message_timeout_ms=kept_ms, message_max_bytes=DEADLETTER.max_bytes)
+        self._settings = settings | {"error_cb": self._refusal}
         self._producer = Producer(self._settings)
         self._failure: str | None = None
+        self._told = 0
 
     def send(self, record: Record | DeadLetter, headers: list[tuple[str, bytes]] | None = None) -> None:
-        """Hand over one record. Raises :class:`RetryError` when the queue to Kafka stays full."""
+        """Hand over one record. Raises :class:`RetryError` when the queue to Kafka stays full, or when an earlier record was given
+        up since the last call: then this one was not handed over either."""
+        if isinstance(record, DeadLetter):
+            record = fitting(record)
         partition = record.partition if isinstance(record, DeadLetter) else partition_of(record.room, self._cluster.partitions)
         self.put(TOPIC_OF[type(record)].name, max(0, partition), key_of(record), encode(record), headers or [])
 
     def put(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]) -> None:
-        """Hand over bytes as they are."""
+        """Hand over bytes as they are. Raises what :meth:`send` raises."""
+        self._tell()
+        settled = partial(self._settled, self._told)
         for last in (False, True):
             try:
-                self._producer.produce(topic, value, key, partition, on_delivery=self._settled, headers=cast("Any", headers))
+                self._producer.produce(topic, value, key, partition, on_delivery=settled, headers=cast("Any", headers))
                 self._producer.poll(0)
             except BufferError as error:
                 if last:
@@ -58,6 +69,7 @@ class Publisher:
         failure, self._failure = self._failure, None
         if left or failure:
             why = self._refusal.reason or failure or f"{left} are still on their way"
+            self._refusal.reason = ""
             raise RetryError(f"Kafka did not confirm all records: {why}. Send again.")
 
     def _renew_after(self, error: Exception) -> None:
@@ -66,6 +78,6 @@ class Publisher:
             self._failure = str(error)
             self._producer = Producer(self._settings)
 
-    def _settled(self, error: KafkaError | None, _: Message) -> None:
-        if error is not None:
+    def _settled(self, told: int, error: KafkaError | None, _: Message) -> None:
+        if error is not None and told == self._told:
             self._failure = error.str()

@@ -214,6 +214,7 @@ class KafkaLog:
         except KafkaException as error:
             said = f"Kafka at {self._cluster.servers} does not answer: {error.args[0].str()}. {self._cluster.silence}"
             raise RetryError(self._refusal.reason or said) from error
+        self._refusal.reason = ""  # we are let in again
         found = len(metadata.topics[self._topic].partitions)
         if found != self._cluster.partitions:
             raise RetryError(
