@@ -183,8 +183,8 @@ async def _play(
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, stop.set)
     opened = await asyncio.to_thread(open_plan, plan, positions_folder(settings), now_ms())
-    if not elsewhere:
-        needed(kafka=True)  # or the key would go to whoever holds the port
+    if not elsewhere or (plan.video and hasattr(opened.source, "media")):
+        needed(kafka=True)  # or the room's key, or Kafka's password, would go to whoever holds the port
     screen.print(f"{plan.uri}: {opened.source.dialect} → room {plan.room}, as {opened.name}", markup=False, soft_wrap=True)
     if truth := await asyncio.to_thread(keep_truth, opened, settings, plan.room):
         screen.print(f"what is planted: {truth}", markup=False, soft_wrap=True)

@@ -25,10 +25,10 @@ def query(
     as LIVETIDE_CLICKHOUSE_READER or read-only.
     """
     from livetide import addresses
-    from livetide.stack.state import connected
+    from livetide.stack.state import needed
     from storage.client import Address
 
-    settings = connected()
+    settings = needed(store=True)
     address, where = Address.parse(addresses.reading(settings)), addresses.reading_http(settings)
     embedded = not (settings.clickhouse.get_secret_value() or settings.clickhouse_reader.get_secret_value())
     text = sys.stdin.read() if sql == "-" else sql

@@ -65,7 +65,7 @@ def load(data: Path) -> StackState | None:
 
 
 def connected(settings: Settings | None = None) -> Settings:
-    """Settings with the ports of the stack that runs in their data folder, if one does: what every client command uses."""
+    """Settings with the ports of the stack that runs in their data folder, if one does. Who sends a secret uses :func:`needed`."""
     given = settings or Settings()
     state = load(given.data)
     return state.settings(given) if state else given
@@ -80,7 +80,8 @@ def needed(*, kafka: bool = False, store: bool = False) -> Settings:
     state = load(given.data)
     if state:
         return state.settings(given)
-    if (kafka and not given.kafka) or (store and not given.clickhouse.get_secret_value()):
+    elsewhere = given.clickhouse.get_secret_value() or given.clickhouse_reader.get_secret_value()
+    if (kafka and not given.kafka) or (store and not elsewhere):
         raise NotRunningError(f"the stack does not run in {given.data.absolute()}; `livetide up` starts it")
     return given
 
