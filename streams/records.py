@@ -16,7 +16,9 @@ Money is an integer of fen (1/100 CNY); it becomes a decimal string only at the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import errno
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from functools import cache
 from typing import Any, Literal, Protocol, TypeVar
@@ -38,6 +40,22 @@ class RetryError(LivetideError):
 
 class FatalError(LivetideError):
     """A state from which going on would lose or double something."""
+
+
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+SQLITE_FULL = 13
+
+
+@contextmanager
+def needs_disk(what: str) -> Iterator[None]:
+    """For what writes files or SQLite: a disk without room is a reason to wait and to try again (:class:`RetryError`)."""
+    try:
+        yield
+    except Exception as error:
+        full = isinstance(error, OSError) and error.errno in DISK_FULL
+        if full or getattr(error, "sqlite_errorcode", None) == SQLITE_FULL:
+            raise RetryError(f"{what} cannot be written, the disk is full ({error}): make room on it") from error
+        raise
 
 
 class Meter(Protocol):

@@ -7,11 +7,12 @@ wants to know how things stand and not how they went. Each alert waits for itsel
 from __future__ import annotations
 
 import sqlite3
+from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Condition
 from typing import NamedTuple
 
-from streams.records import Alert, decode, encode
+from streams.records import Alert, decode, encode, needs_disk
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS waiting (
@@ -30,18 +31,23 @@ class Waiting(NamedTuple):
 
 
 class Outbox:
-    """The waiting alerts of one channel. Safe to use from several threads."""
+    """The waiting alerts of one channel. Safe to use from several threads.
+
+    What changes it raises :class:`RetryError` while the disk is full, and has changed nothing then.
+    """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.executescript(_SCHEMA)
+        self._path = path
+        with self._needs_disk():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.executescript(_SCHEMA)
         self._changed = Condition()
 
     def put(self, alert: Alert, partition: int, offset: int) -> None:
         """Keep an alert for delivery, at once. An older change of it that still waits is replaced; a newer one stays."""
-        with self._changed:
+        with self._changed, self._needs_disk():
             self._db.execute(
                 "INSERT INTO waiting VALUES (?, ?, ?, ?, 0, 0, ?) ON CONFLICT (id) DO UPDATE SET revision = excluded.revision,"
                 " partition = excluded.partition, offset = excluded.offset, tries = 0, due_ms = 0, alert = excluded.alert"
@@ -60,7 +66,7 @@ class Outbox:
 
     def later(self, one: Waiting, due_ms: int) -> None:
         """It was not taken; try again at ``due_ms``. A newer change that came meanwhile is not put off."""
-        with self._changed:
+        with self._changed, self._needs_disk():
             self._db.execute(
                 "UPDATE waiting SET tries = tries + 1, due_ms = ? WHERE id = ? AND revision = ?",
                 (due_ms, one.alert.id, one.alert.revision),
@@ -68,13 +74,16 @@ class Outbox:
 
     def done(self, one: Waiting) -> None:
         """It was taken, or given up. A newer change that came meanwhile stays."""
-        with self._changed:
+        with self._changed, self._needs_disk():
             self._db.execute("DELETE FROM waiting WHERE id = ? AND revision = ?", (one.alert.id, one.alert.revision))
 
     def wait(self, seconds: float) -> None:
         """Return when something was put, at the latest after ``seconds``."""
         with self._changed:
             self._changed.wait(seconds)
+
+    def _needs_disk(self) -> AbstractContextManager[None]:
+        return needs_disk(f"the alerts that wait in {self._path}")
 
     def close(self) -> None:
         self._db.close()

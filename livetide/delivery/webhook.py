@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
 
@@ -11,7 +12,8 @@ from livetide.delivery.payload import payload
 from streams.gateway.auth import signature
 from streams.records import Alert, FatalError, InvalidError, Meter, RetryError
 
-TIMEOUT_S = 3.0
+DEADLINE_S = 5.0
+"""How long an attempt may take in all, up to the status: what drips is cut off, as what is silent is."""
 GIVE_UP_MS = 3_600_000
 """An alert that its receiver has not taken within an hour is counted as expired: it would only confuse."""
 QUIET = ("inhibited", "silenced")
@@ -23,12 +25,13 @@ class Webhook:
 
     ``webhook-id`` is the alert's id and revision, so a receiver that keeps ids sees each change once, however often it is sent.
     Redirects are not followed: what is signed for one address is not handed to another. Raises :class:`FatalError` for an
-    address that is none.
+    address that is none. ``client`` makes the HTTP client of one attempt: it lives in that attempt's loop, and not longer.
     """
 
     def __init__(
-        self, url: str, secret: str, console: str, meter: Meter, clock: Callable[[], int], client: httpx.Client
-    ) -> None:
+        self, url: str, secret: str, console: str, meter: Meter, clock: Callable[[], int],
+        client: Callable[[], httpx.AsyncClient], *, deadline_s: float = DEADLINE_S,
+    ) -> None:  # fmt: skip
         check_address(url)
         self._url = url
         self._secret = secret
@@ -36,6 +39,7 @@ class Webhook:
         self._meter = meter
         self._clock = clock
         self._client = client
+        self._deadline_s = deadline_s
 
     def send(self, alert: Alert) -> None:
         """Deliver one change of an alert, or leave it out when it calls nobody or is too old.
@@ -69,10 +73,19 @@ class Webhook:
             "webhook-signature": signature(self._secret, identity, seconds, body),
         }
         try:
-            return self._client.post(self._url, content=body, headers=headers, timeout=TIMEOUT_S).status_code
-        except httpx.HTTPError as error:
+            return asyncio.run(self._status(body, headers))
+        except (httpx.HTTPError, TimeoutError) as error:
             self._count("retried")
             raise RetryError(f"the webhook does not answer ({type(error).__name__}); {alert.id} will be sent again") from error
+
+    async def _status(self, body: bytes, headers: dict[str, str]) -> int:
+        """The status of the answer. Its body is nobody's concern: the connection is closed on it."""
+        async with (
+            asyncio.timeout(self._deadline_s),
+            self._client() as client,
+            client.stream("POST", self._url, content=body, headers=headers, timeout=self._deadline_s) as answer,
+        ):
+            return answer.status_code
 
     def _count(self, result: str) -> None:
         self._meter.count("delivery_sent", channel="webhook", result=result)

@@ -11,7 +11,7 @@ from livetide import addresses
 from livetide.delivery.outbox import Outbox, Waiting
 from livetide.delivery.sender import Sender
 from livetide.delivery.webhook import Webhook
-from livetide.processes.duty import Duty, all_alive, clock, on_duty
+from livetide.processes.duty import Duty, Watched, all_alive, clock, on_duty
 from livetide.settings import Settings
 from streams import topics
 from streams.publisher import Publisher
@@ -24,16 +24,18 @@ STAGE = "delivery-webhook"
 
 def run(settings: Settings) -> None:
     """Run until SIGTERM."""
-    readers: list[Subscriber] = []
-    with (
-        on_duty(settings, alive=all_alive(readers)) as duty,
-        httpx.Client(follow_redirects=False, trust_env=False) as client,
-    ):
-        duty.run(_webhook(settings, duty, client, readers) if settings.webhook_url else [])
+    watched: list[Watched] = []
+    with on_duty(settings, alive=all_alive(watched)) as duty:
+        duty.run(_webhook(settings, duty, watched) if settings.webhook_url else [])
 
 
-def _webhook(settings: Settings, duty: Duty, client: httpx.Client, readers: list[Subscriber]) -> list[Callable[[Event], None]]:
+def _webhook(settings: Settings, duty: Duty, watched: list[Watched]) -> list[Callable[[Event], None]]:
     secret = settings.webhook_secret.get_secret_value() or duty.secrets["webhook_secret"]
+    authorities = httpx.create_ssl_context(trust_env=False)  # once: reading them takes longer than a delivery
+
+    def client() -> httpx.AsyncClient:
+        return httpx.AsyncClient(follow_redirects=False, trust_env=False, verify=authorities)
+
     webhook = Webhook(settings.webhook_url, secret, addresses.console(settings), duty.meter, clock, client)
     outbox = Outbox(settings.data / "delivery" / "webhook.db")
     publisher = Publisher(settings.cluster())
@@ -55,5 +57,6 @@ def _webhook(settings: Settings, duty: Duty, client: httpx.Client, readers: list
         settings.cluster(), f"livetide-{STAGE}", (topics.ALERTS,), keep, meter=duty.meter, clock=clock,
         poison=PoisonLimit(share=settings.poison_limit),
     )  # fmt: skip
-    readers.append(reader)
-    return [reader.run, Sender(outbox, webhook.send, bury, clock).run]
+    sender = Sender(outbox, webhook.send, bury, clock)
+    watched += reader, sender
+    return [reader.run, sender.run]

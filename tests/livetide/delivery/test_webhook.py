@@ -63,9 +63,8 @@ def now() -> list[int]:
 
 
 @pytest.fixture
-def webhook(receiver: Receiver, now: list[int]) -> Iterator[Webhook]:
-    with httpx.Client() as client:
-        yield Webhook(receiver.url, SECRET, "http://127.0.0.1:1", PrometheusMeter(), lambda: now[0], client)
+def webhook(receiver: Receiver, now: list[int]) -> Webhook:
+    return Webhook(receiver.url, SECRET, "http://127.0.0.1:1", PrometheusMeter(), lambda: now[0], httpx.AsyncClient)
 
 
 def alert(now: list[int], **changes: object) -> Alert:
