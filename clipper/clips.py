@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from urllib.parse import quote
 
 from clipper.check import Checked, check
 from clipper.cutter import copy
 from clipper.recording import Recording, Run
-from streams.records import Clip, Highlight, InvalidError, MediaSegment, Record, RetryError, decode, encode
+from streams.records import Clip, Highlight, InvalidError, MediaSegment, Record, RetryError, decode, encode, needs_disk
 
 WAIT_MS = 10_000
 """How long a final highlight waits for video that is still on its way: a segment lasts 2-4 s, and a final one comes late."""
+SAID = ".clip"
+PART = ".part"
+"""Behind the name of what is not finished. The name is fixed, so what a crash leaves is written over, or swept at the start."""
+LONGEST_NAME = 200
 
 
 class ClipMaker:
     """Makes the clips of highlights.
 
     ``resolve`` turns a segment's URI into a local file; ``clock`` is the wall clock in epoch ms; ``behind`` tells whether the
-    index has still to read what was recorded before. What is said of a clip is kept beside its file before the file appears
-    in its place, so making it again after a crash finds both and says the same.
+    index has still to read what was recorded before. What is said of a clip, finished or failed, is kept beside its file before
+    the file appears in its place, so making it again after a crash finds both and says the same. A folder has one maker.
     """
 
     def __init__(
@@ -37,10 +43,16 @@ class ClipMaker:
         self._clock = clock
         self._behind = behind
         self._waiting: dict[tuple[str, int], int] = {}
+        for left in folder.glob(f"*/*{PART}"):
+            left.unlink(missing_ok=True)
 
     def note(self, record: Record) -> Iterable[Record]:
-        """Index a recorded segment (frames of the vision path are none of the clipper's business)."""
+        """Index a recorded segment (frames of the vision path are none of the clipper's business).
+
+        Raises :class:`InvalidError` for a reference that leads to no file: it could be neither cut nor removed.
+        """
         if isinstance(record, MediaSegment):
+            self._resolve(record.uri)
             self._recording.add(record)
         return ()
 
@@ -54,12 +66,13 @@ class ClipMaker:
         if self._still_coming(record, run):
             raise RetryError(f"the video of {record.id} in room {record.room} is not all here yet")
         self._waiting.pop((record.id, record.revision), None)
-        if run is None:
-            return (self._failed(record, "no video of this moment was recorded"),)
-        try:
-            return (self._cut(record, run),)
-        except InvalidError as error:
-            return (self._failed(record, str(error)),)
+        with needs_disk(f"the clip of {record.id} in {self._folder}"):
+            if run is None:
+                return (self._failed(record, "no video of this moment was recorded"),)
+            try:
+                return (self._cut(record, run),)
+            except InvalidError as error:
+                return (self._failed(record, str(error)),)
 
     def _still_coming(self, highlight: Highlight, run: Run | None) -> bool:
         if run is not None and run.end_ts >= highlight.end_ts:
@@ -72,23 +85,27 @@ class ClipMaker:
     def _cut(self, highlight: Highlight, run: Run) -> Clip:
         path = self.path(highlight)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
+        part = path.with_name(path.name + PART)
         try:
             copy([self._resolve(s.uri) for s in run.segments], part, _metadata(highlight))
             clip = self._ready(highlight, run, path, check(part, run.end_ts - run.start_ts))
-            record = path.with_suffix(".clip")
-            record.with_suffix(".clip.part").write_bytes(encode(clip))
-            record.with_suffix(".clip.part").replace(record)
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+            _keep(path.with_suffix(SAID), clip)
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
         return clip
 
     def _said(self, highlight: Highlight) -> Clip | None:
-        """What was said of this clip before, if its file is in place."""
+        """What was said of this clip before: that it failed, or that it is ready, and then its file is in place and whole."""
         path = self.path(highlight)
-        record = path.with_suffix(".clip")
-        return decode(record.read_bytes(), Clip) if path.exists() and record.exists() else None
+        try:
+            said = decode(path.with_suffix(SAID).read_bytes(), Clip)
+        except (FileNotFoundError, InvalidError):
+            return None
+        whole = said.status == "failed" or (path.exists() and path.stat().st_size == said.size)
+        return said if whole else None
 
     def _ready(self, highlight: Highlight, run: Run, path: Path, good: Checked) -> Clip:
         return Clip(
@@ -100,17 +117,41 @@ class ClipMaker:
         )  # fmt: skip
 
     def _failed(self, highlight: Highlight, reason: str) -> Clip:
-        return Clip(
+        clip = Clip(
             room=highlight.room, event_ts=highlight.start_ts, ingest_ts=highlight.ingest_ts, id=f"clip:{highlight.id}",
             revision=highlight.revision, highlight=highlight.id, end_ts=highlight.end_ts, title=highlight.title, path="",
             mode="copy", status="failed", labels=labels(highlight), reason=reason,
         )  # fmt: skip
+        path = self.path(highlight)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _keep(path.with_suffix(SAID), clip)
+        return clip
 
     def path(self, highlight: Highlight) -> Path:
         """Where the clip of a highlight lies: by room and by ids we made, never by a title that somebody typed."""
         name = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in highlight.id)
-        room = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in highlight.room)
-        return self._folder / room / f"{name}-{highlight.revision}.mp4"
+        return self._folder / _quoted(highlight.room) / f"{_short(name)}-{highlight.revision}.mp4"
+
+
+def _keep(path: Path, clip: Clip) -> None:
+    part = path.with_name(path.name + PART)
+    with part.open("wb") as file:
+        file.write(encode(clip))
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
+
+
+def _quoted(room: str) -> str:
+    """The folder of a room, as the segment store names it: no two rooms share one."""
+    quoted = quote(room, safe="")
+    return _short("%2E" + quoted[1:] if quoted.startswith(".") else quoted.replace("~", "%7E"))
+
+
+def _short(name: str) -> str:
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[: LONGEST_NAME - 33]}-{hashlib.sha256(name.encode()).hexdigest()[:32]}"
 
 
 def labels(highlight: Highlight) -> dict[str, str]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from streams.records import MediaSegment
+from streams.records import InvalidError, MediaSegment, needs_disk
+
+log = logging.getLogger(__name__)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS segments (
@@ -41,19 +45,24 @@ class Run:
 
 
 class Recording:
-    """The index, in one SQLite file. Adding a segment twice changes nothing. Safe to use from several threads."""
+    """The index, in one SQLite file. Adding a segment twice changes nothing. Safe to use from several threads.
+
+    What changes it raises :class:`RetryError` while the disk is full, and has changed nothing then.
+    """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.executescript(_SCHEMA)
+        self._path = path
+        with self._needs_disk():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.executescript(_SCHEMA)
         self._lock = Lock()
 
     def add(self, segment: MediaSegment) -> None:
         """Note a segment."""
         row = tuple(getattr(segment, name.strip()) for name in _COLUMNS.split(","))
-        with self._lock:
+        with self._lock, self._needs_disk():
             self._db.execute(f"INSERT OR REPLACE INTO segments ({_COLUMNS}) VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608 - our own column names
 
     def newest_ts(self, room: str) -> int | None:
@@ -78,14 +87,23 @@ class Recording:
         return next((run for run in _runs(wanted) if run.start_ts <= peak_ts < run.end_ts), None)
 
     def expire(self, before_ts: int, remove: Callable[[str], None]) -> int:
-        """Forget segments taken in before ``before_ts`` and call ``remove`` with each one's URI. Returns how many."""
+        """Forget segments taken in before ``before_ts`` and call ``remove`` with each one's URI. Returns how many.
+
+        What ``remove`` cannot remove is forgotten too, and said: asked for ever, it would keep all others from their turn.
+        """
         with self._lock:
             rows = self._db.execute("SELECT room, stream, seq, uri FROM segments WHERE ingest_ts < ?", (before_ts,)).fetchall()
         for room, stream, seq, uri in rows:
-            remove(uri)
-            with self._lock:
+            try:
+                remove(uri)
+            except (InvalidError, OSError) as error:
+                log.warning("the segment %s of room %s cannot be removed and is forgotten: %s", uri, room, error)
+            with self._lock, self._needs_disk():
                 self._db.execute("DELETE FROM segments WHERE room = ? AND stream = ? AND seq = ?", (room, stream, seq))
         return len(rows)
+
+    def _needs_disk(self) -> AbstractContextManager[None]:
+        return needs_disk(f"the index of recorded video, {self._path},")
 
     def close(self) -> None:
         self._db.close()

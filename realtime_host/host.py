@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from realtime_host.voice import Voice
-from streams.records import HostCommand, HostEvent, InvalidError, Record, decode, encode
+from streams.records import HostCommand, HostEvent, InvalidError, Record, decode, encode, needs_disk
 
 STALE_MS = 30_000
 """A question is not answered half a minute later: the talk has moved on."""
@@ -31,16 +31,17 @@ class Host:
         self._clock = clock
 
     def handle(self, record: Record) -> Iterable[Record]:
-        """Carry out a command. Anything else is none of the host's business."""
+        """Carry out a command. Anything else is none of the host's business. Raises ``RetryError`` while the disk is full."""
         if not isinstance(record, HostCommand):
             return ()
         path = self.path(record)
         said = path.with_suffix(".event")
         if said.exists():
             return (decode(said.read_bytes(), HostEvent),)
-        event = self._carry_out(record, path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _put(said, encode(event))
+        with needs_disk(f"what is said of {record.id} in {self._folder}"):
+            event = self._carry_out(record, path)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _put(said, encode(event))
         return (event,)
 
     def _carry_out(self, command: HostCommand, path: Path) -> HostEvent:
@@ -89,6 +90,9 @@ class Host:
 
 
 def _put(path: Path, data: bytes) -> None:
-    part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_bytes(data)
+    part = path.with_name(f"{path.name}.part")  # a fixed name: what a crash leaves is written over
+    with part.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
     part.replace(path)

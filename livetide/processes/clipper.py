@@ -11,7 +11,7 @@ from livetide.processes.duty import all_alive, clock, on_duty
 from livetide.settings import Settings
 from streams import topics
 from streams.lag import group_lags
-from streams.records import Clip, Record
+from streams.records import Clip, Record, RetryError
 from streams.segments import SegmentStore
 from streams.shell.poison import PoisonLimit
 from streams.subscriber import Handle, Received, Subscriber
@@ -35,7 +35,12 @@ def run(settings: Settings) -> None:
     def expire(stop: Event) -> None:
         while not stop.wait(EXPIRE_EVERY_S):
             before = clock() - int(settings.segment_hours * 3_600_000)
-            if count := recording.expire(before, lambda uri: store.path(uri).unlink(missing_ok=True)):
+            try:
+                count = recording.expire(before, lambda uri: store.path(uri).unlink(missing_ok=True))
+            except RetryError as error:
+                log.warning("old video waits: %s", error)
+                continue
+            if count:
                 log.info("removed %d segments older than %s h", count, settings.segment_hours)
 
     readers: list[Subscriber] = []

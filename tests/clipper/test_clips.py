@@ -148,7 +148,9 @@ def test_damaged_segment_fails_the_clip_and_leaves_no_file(tmp_path: Path, recor
     clip = made(ClipMaker(recording, tmp_path / "clips", where.__getitem__, lambda: NOW), highlight())
     assert clip.status == "failed"
     assert "bad.ts" in clip.reason
-    assert not [path for path in (tmp_path / "clips").rglob("*") if path.is_file()]
+    assert [path.suffix for path in (tmp_path / "clips").rglob("*") if path.is_file()] == [".clip"], (
+        "what was said, and no video"
+    )
 
 
 def test_check_refuses_what_does_not_play(tmp_path: Path, recorded: list[Path]) -> None:

@@ -12,7 +12,10 @@ import pytest
 from realtime_host.host import STALE_MS, Host
 from realtime_host.readings import number_words, pinyin
 from realtime_host.voice import LONGEST, EspeakVoice
-from streams.records import HostCommand, HostEvent, InvalidError
+from streams.records import HostCommand, HostEvent, InvalidError, RetryError
+from tests.support.full_disk import SmallDisk, disk
+
+__all__ = ["disk"]
 
 NOW = 1_700_000_000_000
 
@@ -69,6 +72,19 @@ def test_saying_again_says_the_same(voice: EspeakVoice, tmp_path: Path) -> None:
     host = Host(voice, tmp_path, lambda: NOW)
     assert list(host.handle(command())) == list(host.handle(command()))
     assert list(host.handle(command(revision=4))) != list(host.handle(command()))
+
+
+@pytest.mark.parametrize("changes", [{}, {"action": "stop"}], ids=["sound", "event"])
+def test_a_full_disk_is_waited_for(voice: EspeakVoice, disk: SmallDisk, changes: dict[str, object]) -> None:
+    host = Host(voice, disk.folder / "speech", lambda: NOW)
+    disk.fill()
+    with pytest.raises(RetryError, match="the disk is full"):
+        host.handle(command(**changes))
+    disk.free()
+    (event,) = host.handle(command(**changes))
+    assert isinstance(event, HostEvent)
+    assert event.type == ("interrupted" if changes else "spoken")
+    assert not list(disk.folder.rglob("*.part"))
 
 
 def test_a_stale_question_is_skipped_and_said(voice: EspeakVoice, tmp_path: Path) -> None:

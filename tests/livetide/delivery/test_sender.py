@@ -10,6 +10,9 @@ import pytest
 from livetide.delivery.outbox import Outbox, Waiting
 from livetide.delivery.sender import BACKOFF_MS, Sender
 from streams.records import Alert, InvalidError, RetryError
+from tests.support.full_disk import SmallDisk, disk
+
+__all__ = ["disk"]
 
 
 def alert(identity: str = "a", revision: int = 2, state: str = "firing") -> Alert:
@@ -147,3 +150,26 @@ def test_the_loop_sends_at_once_and_ends_when_told(outbox: Outbox, channel: Chan
     thread.join(10)
     assert channel.taken == [("a", 2)]
     assert not thread.is_alive()
+
+
+def test_a_full_disk_is_waited_for(disk: SmallDisk, channel: Channel, now: list[int]) -> None:
+    outbox = Outbox(disk.folder / "webhook.db")
+    outbox.put(alert("first"), 0, 1)
+    disk.fill()
+    with pytest.raises(RetryError, match="the disk is full"):
+        outbox.put(alert("second"), 0, 2)
+    stop = Event()
+    thread = Thread(target=Sender(outbox, channel.send, channel.bury, lambda: now[0]).run, args=(stop,))
+    thread.start()
+    until = time.monotonic() + 30
+    while not channel.taken and time.monotonic() < until:
+        time.sleep(0.005)
+    disk.free()
+    while outbox.due(now[0], 1) and time.monotonic() < until:
+        time.sleep(0.005)
+    stop.set()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert outbox.due(now[0], 1) == [], "it was noted as soon as there was room"
+    assert channel.taken == [("first", 2)]
+    outbox.close()
