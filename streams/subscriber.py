@@ -49,6 +49,7 @@ POLL_S = 0.25
 ASK_S = 5.0
 COMMIT_EVERY_MS = 500
 BACKOFF_S = (0.2, 15.0)
+SESSION_MS = 6_000  # how long the partitions of one that has died are kept for it: the least that brokers allow
 PATIENCE_MS = 12 * 3_600_000  # how long one record may be tried before the group gives our partitions away
 T = TypeVar("T")
 
@@ -72,6 +73,8 @@ class Subscriber:
     ``handle`` may raise ``InvalidError`` (the record goes to the dead letters), ``RetryError`` (the same record again, after a
     growing pause) or ``FatalError`` (:meth:`run` raises it; nothing of the record is committed). Outputs are acknowledged
     before the offset of their record is committed. ``writer`` names who numbers the outputs; without one it is the stage.
+    ``instance`` is a static member's name: started again under it, also after kill -9, the subscriber has its partitions back
+    at once. Of two at a time under one name the older one ends with ``FatalError``.
     ``stall_s`` is how long a handler may take before :meth:`alive` calls it hung. Too large a share of dead letters
     (``poison``) ends :meth:`run` with ``PoisonError``, once what was buried is committed.
     """
@@ -86,6 +89,7 @@ class Subscriber:
         meter: Meter,
         clock: Callable[[], int],
         writer: str = "",
+        instance: str = "",
         start: str = "earliest",
         memory: Callable[[Cluster, str], Memory] = Memory,
         poison: PoisonLimit | None = None,
@@ -95,7 +99,7 @@ class Subscriber:
         self.stage = group.removeprefix(GROUP_PREFIX)
         self._cluster, self._group, self._topics = cluster, group, {topic.name: topic for topic in topics}
         self._handle, self._meter, self._clock, self._start = handle, meter, clock, start
-        self._writer = writer or self.stage
+        self._writer, self._instance = writer or self.stage, instance
         self._memory = memory(cluster, group)
         self._poison = poison or PoisonLimit()
         self._pulse = Pulse(self.stage, now, stall_s)
@@ -113,11 +117,14 @@ class Subscriber:
         """Blocks until ``stop`` is set; then commits and leaves."""
         self._stop = stop
         self._pulse.beat()
-        self._producer = Producer(self._cluster.producer(linger_ms=2, message_timeout_ms=0))
+        self._producer = Producer(
+            self._cluster.producer(linger_ms=2, message_timeout_ms=0, message_max_bytes=DEADLETTER.max_bytes)
+        )
+        static = {"group_instance_id": self._instance} if self._instance else {}
         consumer = self._consumer = Consumer(
             self._cluster.client(
-                group_id=self._group, auto_offset_reset=self._start, enable_auto_commit=False, session_timeout_ms=10_000,
-                max_poll_interval_ms=PATIENCE_MS, partition_assignment_strategy="range",
+                group_id=self._group, auto_offset_reset=self._start, enable_auto_commit=False, session_timeout_ms=SESSION_MS,
+                max_poll_interval_ms=PATIENCE_MS, partition_assignment_strategy="range", **static,
             )
         )  # fmt: skip
         consumer.subscribe(list(self._topics), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
@@ -189,6 +196,7 @@ class Subscriber:
         try:
             self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
+            self._check_end(error.args[0])
             log.warning("%s: a commit failed, its records may come again: %s", self._group, error.args[0].str())
         else:
             self._next.clear()
@@ -198,8 +206,7 @@ class Subscriber:
     def _take(self, message: Message) -> None:
         error = message.error()
         if error is not None:
-            if has_ended(error):
-                raise FatalError(f"group {self._group}: {error.str()}")
+            self._check_end(error)
             if error.code() not in {KafkaError._PARTITION_EOF, KafkaError._TRANSPORT, KafkaError._ALL_BROKERS_DOWN}:
                 log.warning("group %s: %s", self._group, error.str())
             return
@@ -221,6 +228,17 @@ class Subscriber:
         if self._poison.exceeded:
             self._commit()
             raise self._poison.error(self.stage)
+
+    def _check_end(self, error: KafkaError) -> None:
+        if not has_ended(error):
+            return
+        why = error.str()
+        if self._instance:
+            why += (
+                f". If another process runs as {self._instance!r} in this group, give each a LIVETIDE_INSTANCE of its own; if "
+                "none does, the group had forgotten this one: a restart is all it needs"
+            )
+        raise FatalError(f"group {self._group}: {why}")
 
     def _consider(self, message: Message, topic: str, partition: int, offset: int, headers: list[tuple[str, bytes]]) -> str:
         seen = self._seen.setdefault((topic, partition), {})

@@ -56,7 +56,10 @@ def run(settings: Settings) -> None:
 
         def subscriber(group: str, topic: topics.Topic, handle: Handle, writer: str = "") -> Subscriber:
             poison = PoisonLimit(share=settings.poison_limit)
-            return Subscriber(cluster, group, (topic,), handle, meter=duty.meter, clock=clock, writer=writer, poison=poison)
+            return Subscriber(
+                cluster, group, (topic,), handle, meter=duty.meter, clock=clock, writer=writer, poison=poison,
+                instance=f"clipper-{settings.instance}",
+            )  # fmt: skip
 
         recorder = subscriber(RECORDER, topics.FRAMES, lambda it: maker.note(it.record))
         cutter = subscriber("livetide-clipper", topics.HIGHLIGHTS, make, writer="clipper")

@@ -55,7 +55,7 @@ def _webhook(settings: Settings, duty: Duty, watched: list[Watched]) -> list[Cal
 
     reader = Subscriber(
         settings.cluster(), f"livetide-{STAGE}", (topics.ALERTS,), keep, meter=duty.meter, clock=clock,
-        poison=PoisonLimit(share=settings.poison_limit),
+        poison=PoisonLimit(share=settings.poison_limit), instance=f"delivery-{settings.instance}",
     )  # fmt: skip
     sender = Sender(outbox, webhook.send, bury, clock)
     watched += reader, sender

@@ -30,7 +30,7 @@ def run(settings: Settings) -> None:
 
         subscriber = Subscriber(
             settings.cluster(), "livetide-host", (topics.HOST_COMMANDS,), handle, meter=duty.meter, clock=clock, writer="host",
-            poison=PoisonLimit(share=settings.poison_limit),
+            poison=PoisonLimit(share=settings.poison_limit), instance=f"host-{settings.instance}",
         )  # fmt: skip
         readers.append(subscriber)
         try:

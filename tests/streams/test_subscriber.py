@@ -311,6 +311,52 @@ def test_a_handler_that_hangs_is_not_alive_and_one_that_waits_is(cluster: Cluste
     assert subscriber.alive() is None  # it has ended, and was not hung
 
 
+def test_a_ghost_is_not_waited_for(cluster: Cluster, source: Topic) -> None:
+    """What kill -9 leaves in the group is a member that never says goodbye: here one that is still there."""
+    group, instance = f"livetide-{source.name}", "host-1"
+    ghost = Consumer(
+        cluster.client(
+            group_id=group, group_instance_id=instance, enable_auto_commit=False, session_timeout_ms=300_000,
+            partition_assignment_strategy="range",
+        ) | {"log_level": 0}
+    )  # fmt: skip
+    ghost.subscribe([source.name])
+    until(lambda: bool(ghost.poll(0.2) or ghost.assignment()))
+    put(cluster, source, [encode(sale(1))])
+    taken: list[str] = []
+
+    def handle(received: Received) -> list[Record]:
+        taken.append(received.record.id)
+        return []
+
+    with running(make(cluster, source, handle, instance=instance)):
+        until(lambda: taken == ["sale-1"])
+    ghost.close()
+
+
+def test_two_under_one_name_are_told(cluster: Cluster, source: Topic) -> None:
+    put(cluster, source, [encode(sale(1))])
+    failures: list[BaseException] = []
+
+    def run_older() -> None:
+        try:
+            make(cluster, source, lambda _: [], instance="host-1").run(threading.Event())
+        except BaseException as error:
+            failures.append(error)
+
+    older = threading.Thread(target=run_older)
+    older.start()
+    until(lambda: committed(cluster, source) == 1)
+    with running(make(cluster, source, lambda _: [], instance="host-1")):
+        put(cluster, source, [encode(sale(2))])
+        until(lambda: committed(cluster, source) == 2)
+        older.join(30)
+    assert not older.is_alive()
+    (failure,) = failures
+    assert isinstance(failure, FatalError)
+    assert "another process runs as 'host-1'" in str(failure)
+
+
 def test_publisher_puts_a_record_into_the_partition_of_its_room(cluster: Cluster) -> None:
     publisher = Publisher(cluster)
     header = sequence_header("test-publisher", 1)
