@@ -115,8 +115,9 @@ class Stack:
             state = self.state()
             if state and found and all(status.state in ("ready", "done") for status in found):
                 return state
-            if state is None and time.monotonic() > appears:
-                raise RetryError(f"the supervisor ended; its log: {self.data / 'logs' / 'stack.log'}")
+            if not (state and found) and time.monotonic() > appears:
+                what = "cannot write down how the processes stand (is the disk full?)" if state else "ended"
+                raise RetryError(f"the supervisor {what}; its log: {self.data / 'logs' / 'stack.log'}")
             time.sleep(0.05)
         late = ", ".join(f"{s.name} ({s.reason or s.state})" for s in statuses(self.data) if s.state not in ("ready", "done"))
         raise RetryError(f"not ready in time: {late}; the logs are in {self.data / 'logs'}")

@@ -57,11 +57,11 @@ def serve(
         meter, told = PrometheusMeter(), Counter[str]()
 
         def changed(statuses: list[Status]) -> None:
-            state.write_statuses(data, statuses)
             for status in statuses:
                 if new := status.restarts - told[status.name]:
                     meter.count("restarts", new, process=status.name)
                 told[status.name] = status.restarts
+            state.write_statuses(data, statuses)  # last: a full disk refuses it
 
         supervisor = Supervisor(processes, data / "logs", data / "run", policy=policy, on_change=changed)
         port = int(ports["LIVETIDE_HEALTH_PORT.stack"])
@@ -71,9 +71,9 @@ def serve(
             signal.signal(number, lambda *_: stop.set())
         signal.signal(signal.SIGHUP, lambda *_: supervisor.retry())
         state.write_state(data, table.state_of(settings, ports, started_ms))
+        write_pid_file(state.pid_file(data), os.getpid())  # before anything is started: without it nobody finds the stack
         health.start()
         supervisor.start()
-        write_pid_file(state.pid_file(data), os.getpid())
         log.info("the stack starts: %s", ", ".join(spec.name for spec in processes))
         try:
             stop.wait()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -26,16 +27,25 @@ def rotate(path: Path, limit: int = LIMIT, keep: int = KEEP) -> bool:
 
     The program has the file open for appending, so it is copied and emptied in place. What is written in the moment between is
     lost; a log bears that, and every native crash message is kept, which a logger of the program's own would miss.
+
+    Raises ``OSError`` where there is no room for the copy; then everything is as it was.
     """
     try:
         if path.stat().st_size <= limit:
             return False
     except FileNotFoundError:
         return False
+    copy = path.with_name(f"{path.name}.part")
+    try:
+        shutil.copyfile(path, copy)
+    except OSError:
+        with contextlib.suppress(OSError):
+            copy.unlink()
+        raise
     for number in range(keep - 1, 0, -1):
         older = path.with_name(f"{path.name}.{number}")
         if older.exists():
             older.replace(path.with_name(f"{path.name}.{number + 1}"))
-    shutil.copyfile(path, path.with_name(f"{path.name}.1"))
+    copy.replace(path.with_name(f"{path.name}.1"))
     os.truncate(path, 0)
     return True

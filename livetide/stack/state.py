@@ -65,7 +65,7 @@ def load(data: Path) -> StackState | None:
 
 
 def connected(settings: Settings | None = None) -> Settings:
-    """Settings with the ports of the stack that runs in their data folder, if one does. Who sends a secret uses :func:`needed`."""
+    """Settings with the ports of the stack that runs in their data folder, if one does. Secrets go by :func:`needed`."""
     given = settings or Settings()
     state = load(given.data)
     return state.settings(given) if state else given

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import threading
 import time
@@ -17,10 +18,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 import msgspec
 
+from livetide.stack.notes import Notes
 from livetide.stack.rotation import rotate
 from streams.broker.child import Child, end_process, write_pid_file
 
@@ -86,7 +88,8 @@ class Supervisor:
 
     A program that failed more than ``policy.most_restarts`` times is given up (state ``failed``, an error in the log) until
     :meth:`retry`; the others go on. Output goes to ``logs/NAME.log`` (rotated), process ids to ``run/NAME.pid``, so that what a
-    killed supervisor left behind is ended before its successor is started.
+    killed supervisor left behind is ended before its successor is started. What of this a disk refuses (it is full, say) waits
+    until it can be written; the programs are tended all the same.
     """
 
     def __init__(
@@ -115,6 +118,7 @@ class Supervisor:
         self._proven: set[str] = set()  # who has been ready once
         self._stopping = threading.Event()
         self._lock = threading.RLock()
+        self._notes = Notes(self._lock)
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -164,16 +168,17 @@ class Supervisor:
             self._publish()
 
     def _publish(self) -> None:
-        with self._lock:
-            self._on_change(self.statuses())
+        self._notes.write("how the programs stand", lambda: self._on_change(self.statuses()))
 
     def _tend(self, spec: Spec) -> None:
         ends: deque[float] = deque()
         false_starts = 0
         innocent = False
         while self._wait_for(spec.after, well=innocent):
-            reason = self._live(spec)
-            (self._run / f"{spec.name}.pid").unlink(missing_ok=True)
+            reason = self._guarded(spec)
+            self._notes.forget(self._pid_file(spec).name)
+            with contextlib.suppress(OSError):  # what stays names a process that has ended, and is known for it
+                self._pid_file(spec).unlink(missing_ok=True)
             if reason is None or self._stopping.is_set():
                 break
             innocent = not all(self._well(name) for name in spec.after)
@@ -211,13 +216,23 @@ class Supervisor:
     def _give_up(self, spec: Spec, times: int, reason: str) -> None:
         log.error(
             "%s failed %d times within %.0f s and is given up (%s). Its log: %s. `livetide up` tries again.",
-            spec.name, times, self._policy.within, reason, self._logs / f"{spec.name}.log",
+            spec.name, times, self._policy.within, reason, self._log(spec),
         )  # fmt: skip
         self._retry[spec.name].clear()
         self._set(spec.name, "failed", reason=reason)
         while not self._stopping.is_set() and not self._retry[spec.name].wait(0.1):
             pass
         self._set(spec.name, "waiting")
+
+    def _guarded(self, spec: Spec) -> str | None:
+        """:meth:`_live`, whose own failures count as the program's: the thread that tends it must not end before it."""
+        try:
+            return self._live(spec)
+        except Exception as error:
+            log.exception("%s cannot be tended", spec.name)
+            if child := self._children.get(spec.name):
+                child.stop(spec.grace)
+            return f"could not be tended ({type(error).__name__}: {error})"
 
     def _live(self, spec: Spec) -> str | None:
         """One life of a program: why it ended, or None when a ``once`` program has done its work (or all is to stop)."""
@@ -238,25 +253,41 @@ class Supervisor:
         return reason
 
     def _spawn(self, spec: Spec) -> Child | None:
-        path = self._logs / f"{spec.name}.log"
-        pid_file = self._run / f"{spec.name}.pid"
+        pid_file = self._pid_file(spec)
         if end_process(pid_file, spec.grace):
             log.warning("ended a %s that an earlier supervisor left behind", spec.name)
-        rotate(path)
-        with self._lock, path.open("ab") as output:
+        self._keep_house(spec)
+        with self._lock, self._output(spec) as output:
             if self._stopping.is_set():
                 return None
             child = Child(spec.command, env=spec.environment, output=output, on_orphan=signal.SIGTERM)
             self._children[spec.name] = child
-        write_pid_file(pid_file, child.pid)
+        self._notes.write(pid_file.name, lambda: write_pid_file(pid_file, child.pid))
         return child
+
+    def _log(self, spec: Spec) -> Path:
+        return self._logs / f"{spec.name}.log"
+
+    def _pid_file(self, spec: Spec) -> Path:
+        return self._run / f"{spec.name}.pid"
+
+    def _output(self, spec: Spec) -> IO[bytes]:
+        try:
+            return self._log(spec).open("ab")
+        except OSError as error:
+            log.warning("%s has no log: %s", spec.name, error)
+            return open(os.devnull, "ab")
+
+    def _keep_house(self, spec: Spec) -> None:
+        self._notes.write(f"rotation of {spec.name}.log", lambda: rotate(self._log(spec)))
+        self._notes.again()
 
     def _until_ready(self, spec: Spec, child: Child) -> str | None:
         deadline = time.monotonic() + spec.start_timeout
         pause = self._policy.ready_every
         while not child.wait(pause):
             pause = min(pause * 1.1, 1.0)  # who takes long need not be asked as often
-            rotate(self._logs / f"{spec.name}.log")
+            self._keep_house(spec)
             reason = "it still works" if spec.once else _ask(spec.ready)
             if reason is None:
                 return None
@@ -270,7 +301,7 @@ class Supervisor:
     def _until_end(self, spec: Spec, child: Child) -> str:
         failures = 0
         while not child.wait(self._policy.alive_every):
-            rotate(self._logs / f"{spec.name}.log")
+            self._keep_house(spec)
             reason = _ask(spec.alive)
             failures = failures + 1 if reason else 0
             if failures >= self._policy.failures:

@@ -44,7 +44,7 @@ class Child:
         self._ended = threading.Event()
         self._started = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
-        self._failure: OSError | None = None
+        self._failure: Exception | None = None
         threading.Thread(target=self._keep, name=f"child {command[0]}", daemon=True).start()
         self._started.wait()
         if self._failure is not None:
@@ -60,7 +60,7 @@ class Child:
                 env=None if self._env is None else dict(self._env),
                 start_new_session=True,
             )
-        except OSError as error:
+        except Exception as error:  # the constructor, which waits, raises it
             self._failure = error
             self._ended.set()
             self._started.set()
@@ -150,7 +150,8 @@ def end_process(path: Path, grace: float = 10.0) -> bool:
                 os.kill(pid, number)
             if _has_ended(pid, started, seconds):
                 break
-    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # on a read-only disk it stays, and names a process that has ended
+        path.unlink(missing_ok=True)
     return found is not None
 
 
