@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -36,6 +37,8 @@ T = TypeVar("T")
 GROUP: Final = "livetide-sink"
 PATIENCE_MS: Final = 2_000
 CONSUME: Final = 500
+STALL_S: Final = 300.0
+"""A turn beats at every step, and no step takes so long: a statement ends after a minute of silence, and so do dead letters."""
 REFUSED: Final = (
     KafkaError._FATAL,  # the consumer has ended: another of its name has come, or the group has lost it in a restart
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -68,18 +71,18 @@ class Sink:
     ``flush_ms`` and ``flush_rows`` bound how long rows wait and how many; alerts do not wait. ``instance`` is a static member's
     name: started again under it, the sink has its partitions back at once. :meth:`run` blocks until ``stop`` is set, writes out
     what it holds, and returns; it raises :class:`FatalError` when going on would lose or double something, with everything that
-    is not in the store still in Kafka.
+    is not in the store still in Kafka. :meth:`alive` calls it hung when nothing of a turn has ended for ``stall_s``.
     """
 
     def __init__(
         self, cluster: Cluster, store: str, *, meter: Meter, clock: Callable[[], int], group: str = GROUP, instance: str = "",
         topics: Iterable[str] = tuple(TABLE_OF), flush_ms: int = 300, flush_rows: int = 50_000, dead_limit: float = 0.5,
-        session_ms: int = 10_000,
+        session_ms: int = 10_000, stall_s: float = STALL_S, now: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._cluster = cluster
         address = Address.parse(store)
         self._client = StoreClient(address)
-        self._writer = Writer(address, meter)
+        self._writer = Writer(address, meter, self._beat)
         self._letters = Letters(cluster.producer(), cluster.partitions, meter)
         self._meter = meter
         self._clock = clock
@@ -108,6 +111,17 @@ class Sink:
         self._stop = threading.Event()
         self._ready = False
         self._trouble = "waits for its partitions"
+        self._now, self._stall_s = now, stall_s
+        self._beat_at: float | None = None
+
+    def alive(self) -> str | None:
+        """None, or why this process should be started anew. A sink that waits for a store or for Kafka is well. Any thread."""
+        if (last := self._beat_at) is None or (silence := self._now() - last) <= self._stall_s:
+            return None
+        return f"the sink's turn has not come back for {silence:.0f} s"
+
+    def _beat(self) -> None:
+        self._beat_at = self._now()
 
     def ready(self) -> str | None:
         """None when rows flow, else the reason why not."""
@@ -116,6 +130,7 @@ class Sink:
     def run(self, stop: threading.Event) -> None:
         """Read, write, commit, until ``stop`` is set."""
         self._stop = stop
+        self._beat()
         measured = threading.Event()
         measuring = threading.Thread(target=self._lag.run, args=(measured,), name="sink-lag", daemon=True)
         measuring.start()
@@ -127,6 +142,7 @@ class Sink:
             self._round = Round(self._ledger, log_id, self._writer, self._letters, self._meter, self._patiently)
             self._consumer.subscribe(self._topics, on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._revoked)
             while not stop.is_set():
+                self._beat()
                 with suppress(_Moved, _Stopped):
                     self._turn()
             self._last_turn()
@@ -137,6 +153,7 @@ class Sink:
             self._consumer.close()
             self._writer.close()
             self._client.close()
+            self._beat_at = None
 
     # ── Turns ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -236,6 +253,7 @@ class Sink:
         """Try until the store takes it. Partitions are paused meanwhile, and the group is kept by polling."""
         generation, wait, paused = self._generation, 0.1, False
         while True:
+            self._beat()
             try:
                 result = work()
             except RetryError as error:
@@ -308,6 +326,7 @@ class Sink:
         """Ask Kafka until it answers."""
         wait = 0.2
         while True:
+            self._beat()
             try:
                 return question()
             except KafkaException as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -31,11 +31,12 @@ def by_urgency(jobs: Sequence[Job]) -> list[Job]:
 
 
 class Writer:
-    """``AT_ONCE`` connections to the store, each in a thread of its own."""
+    """``AT_ONCE`` connections to the store, each in a thread of its own. ``beat`` is called when an insert has ended."""
 
-    def __init__(self, address: Address, meter: Meter) -> None:
+    def __init__(self, address: Address, meter: Meter, beat: Callable[[], None] = lambda: None) -> None:
         self._address = address
         self._meter = meter
+        self._beat = beat
         self._own = threading.local()
         self._clients: list[StoreClient] = []
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="writer", initializer=self._connect)
@@ -54,6 +55,7 @@ class Writer:
                 failures.append(error)
             else:
                 jobs.remove(job)
+            self._beat()
         if failures:
             raise min(failures, key=lambda failure: isinstance(failure, RetryError))  # a fatal one first
 

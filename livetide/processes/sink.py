@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from livetide import addresses
-from livetide.processes.duty import clock, on_duty
+from livetide.processes.duty import all_alive, clock, on_duty
 from livetide.processes.setup import migrate
 from livetide.settings import Settings
 
@@ -17,7 +17,8 @@ def run(settings: Settings) -> None:
     from storage.sink import Sink
 
     state: list[Sink] = []
-    with on_duty(settings, lambda: state[0].ready() if state else "brings the schema up to date") as duty:
+    ready = lambda: state[0].ready() if state else "brings the schema up to date"
+    with on_duty(settings, ready, all_alive(state)) as duty:
         if applied := migrate(settings):
             log.info("applied %d migrations: %s", len(applied), ", ".join(applied))
         sink = Sink(

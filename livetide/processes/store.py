@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import logging
+import time
+from collections.abc import Callable
 from threading import Event
 
 from livetide import addresses
 from livetide.processes.duty import on_duty
 from livetide.settings import Settings, load_secrets
 from streams.records import FatalError, LivetideError
+from streams.subscriber_pulse import Pulse
+
+log = logging.getLogger(__name__)
+
+ASKED_EVERY_S = 5.0
+STALL_S = 120.0
+"""A store that is busy answers late: a reader's statement ends after 30 s, and then it is the next one's turn."""
+
+
+def ask(question: Callable[[], str | None], pulse: Pulse, stop: Event, every_s: float = ASKED_EVERY_S) -> None:
+    """Ask until ``stop``; each answer is a beat of the ``pulse``, and a trouble, which ``question`` returns, is none."""
+    pulse.beat("an answer to SELECT 1")
+    while not stop.wait(every_s):
+        if trouble := question():
+            log.warning("the store does not answer its own question: %s", trouble)
+        else:
+            pulse.beat("an answer to SELECT 1")
+    pulse.rest()
 
 
 def run(settings: Settings) -> None:
@@ -43,5 +64,6 @@ def run(settings: Settings) -> None:
         stop.wait()
         server.stop()
 
-    with on_duty(settings, ready) as duty:
-        duty.run([serve])
+    pulse = Pulse("store", time.monotonic, STALL_S)
+    with on_duty(settings, ready, pulse.alive) as duty:
+        duty.run([serve, lambda stop: ask(ready, pulse, stop)])

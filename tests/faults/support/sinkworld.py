@@ -225,13 +225,14 @@ Keep = Callable[[SinkProcess], SinkProcess]
 class SinkThread:
     """A sink in this process, whose meter can be read."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, **changes: Any) -> None:
         self.meter = PrometheusMeter()
         self._stop = threading.Event()
-        self.sink = Sink(
-            world.cluster, world.store.url, meter=self.meter, clock=lambda: time.time_ns() // 1_000_000, group=world.group,
-            session_ms=6_000, flush_ms=100, dead_limit=1.0,
-        )  # fmt: skip
+        given: dict[str, Any] = {
+            "store": world.store.url, "meter": self.meter, "clock": lambda: time.time_ns() // 1_000_000, "group": world.group,
+            "session_ms": 6_000, "flush_ms": 100, "dead_limit": 1.0,
+        }  # fmt: skip
+        self.sink = Sink(world.cluster, **given | changes)
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run)
 
