@@ -73,16 +73,30 @@ def _change(identity: str, state: str) -> None:
     import time
 
     from livetide.console.queries import Queries
-    from livetide.opinions import changed
+    from livetide.opinions import hold
     from livetide.reading import StoreRows, reader_url
     from streams.publisher import Publisher
-    from streams.records import InvalidError
+    from streams.records import Alert, InvalidError
 
     settings = _settings(to_write=True)
-    row: dict[str, Any] | None = Queries(StoreRows(reader_url(settings))).alert(identity)
+    queries = Queries(StoreRows(reader_url(settings)))
+    row = queries.alert(identity)
     if row is None:
         raise InvalidError(f"there is no alert {identity!r}: `livetide alerts list` shows them all")
     publisher = Publisher(settings.cluster())
-    publisher.send(changed(row, state, getpass.getuser(), time.time_ns() // 1_000_000))
-    publisher.flush()
-    typer.echo(f"{identity} is {state}")
+
+    def write(alert: Alert) -> None:
+        publisher.send(alert)
+        publisher.flush()
+
+    now = hold(row, state, getpass.getuser(), write=write, shown=queries, clock=lambda: time.time_ns() // 1_000_000)
+    typer.echo(_told(identity, state, now))
+
+
+def _told(identity: str, state: str, now: dict[str, Any] | None) -> str:
+    """What holds after a person's word."""
+    if now is None:
+        return f"{identity} will be {state}: it is written, and the store does not show it yet"
+    if now["state"] == state:
+        return f"{identity} is {state} at level {now['level']}"
+    return f"{identity} was {state}, and is {now['state']} at level {now['level']} by what came after it"

@@ -139,6 +139,16 @@ class Queries:
         )
         return found[0] if found else None
 
+    def alert_at(self, identity: str, revision: int) -> dict[str, Any] | None:
+        """One record of an alert, however many came after it."""
+        found = self._rows(
+            """
+            SELECT * FROM alerts WHERE id = %(id)s AND revision = %(revision)s LIMIT 1
+            """,
+            {"id": identity, "revision": revision},
+        )
+        return found[0] if found else None
+
     def answers(self, room: str = "") -> list[dict[str, Any]]:
         """Answers given or proposed."""
         where = _where(room, "status != 'unknown'")

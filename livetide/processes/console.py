@@ -12,12 +12,16 @@ from livetide.console.app import Console
 from livetide.console.queries import Queries
 from livetide.console.sessions import Sessions
 from livetide.metrics import PrometheusMeter
-from livetide.opinions import changed
+from livetide.opinions import hold
 from livetide.processes.duty import clock
 from livetide.reading import StoreRows, reader_url
 from livetide.settings import Settings, load_secrets
 from livetide.stack.report import report
 from streams.publisher import Publisher
+from streams.records import Alert
+
+CHECKS = 30
+"""How often the console looks whether a person's word holds, ten times a second: somebody waits for the page."""
 
 
 def run(settings: Settings) -> None:
@@ -25,12 +29,17 @@ def run(settings: Settings) -> None:
     secrets = load_secrets(settings.data)
     publisher = Publisher(settings.cluster())
 
-    def set_alert(row: dict[str, Any], state: str, by: str) -> None:
-        publisher.send(changed(row, state, by, clock()))
+    queries = Queries(StoreRows(reader_url(settings)))
+
+    def write(alert: Alert) -> None:
+        publisher.send(alert)
         publisher.flush()
 
+    def set_alert(row: dict[str, Any], state: str, by: str) -> None:
+        hold(row, state, by, write=write, shown=queries, clock=clock, checks=CHECKS)
+
     console = Console(
-        Queries(StoreRows(reader_url(settings))),
+        queries,
         Sessions(secrets["console_password"], clock),
         clips=settings.data / "clips",
         speech=settings.data / "speech",

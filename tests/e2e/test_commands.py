@@ -5,13 +5,20 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
+from livetide.opinions import changed
+from livetide.stack import statuses
+from streams.publisher import Publisher
 from streams.sources.simulator.truth import Truth
 from streams.topics import TOPICS
 from tests.e2e.running import Demo, now_ms, until
@@ -134,6 +141,30 @@ def test_an_alert_is_acknowledged(demo: Demo, alarm: Callable[[str], dict[str, A
     assert every[-1] == {"state": "acknowledged"}
     assert {"state": "firing"} in every, "the table keeps every change"
     assert "there is no alert" in demo.livetide("alerts", "ack", "alert:nobody", code=1).stderr
+
+
+def test_an_acknowledgement_holds_above_a_level_that_the_store_did_not_show(
+    demo: Demo, alarm: Callable[[str], dict[str, Any]]
+) -> None:
+    alert = alarm("unseen")
+    (row,) = demo.rows("SELECT * FROM alerts_now WHERE id = %(id)s", id=alert["id"])
+    sink = next(status.pid for status in statuses(demo.data) if status.name == "sink")
+    assert sink is not None
+    os.kill(sink, signal.SIGSTOP)  # the store lags
+    go_on = Timer(4, os.kill, (sink, signal.SIGCONT))
+    try:
+        publisher = Publisher(demo.settings.cluster())
+        unseen = changed(row, "acknowledged", "", now_ms())  # by its fields; what it says is the agent's
+        publisher.send(msgspec.structs.replace(unseen, state="firing", level=2, revision=row["revision"] + 4))
+        publisher.flush()
+        go_on.start()
+        told = demo.livetide("alerts", "ack", alert["id"]).stdout
+    finally:
+        go_on.cancel()
+        os.kill(sink, signal.SIGCONT)
+    assert told == f"{alert['id']} is acknowledged at level 2\n"
+    every = demo.rows("SELECT revision, state FROM alerts WHERE id = %(id)s ORDER BY revision", id=alert["id"])
+    assert [one["state"] for one in every[-3:]] == ["acknowledged", "firing", "acknowledged"]
 
 
 def test_a_rooms_key_lets_its_events_in_and_no_others(demo: Demo) -> None:
