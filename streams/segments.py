@@ -8,10 +8,13 @@ old ones, and a reader must survive that (:class:`SegmentGoneError`).
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import re
 import shutil
+import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 from urllib.parse import quote
@@ -19,6 +22,10 @@ from urllib.parse import quote
 from streams.records import FatalError, InvalidError, RetryError
 
 SCHEME = "segment:"
+IN_USE = "in-use.txt"
+"""In a folder of :attr:`SegmentStore.incoming`, and locked by whoever needs the folder: the lock ends as its owner does."""
+ABANDONED_MS = 3_600_000
+"""What has lain in ``incoming`` so long, untouched and unlocked, was left by somebody who was killed."""
 _PART = re.compile(r"[A-Za-z0-9_%-][A-Za-z0-9_.%-]{0,199}")
 
 
@@ -86,6 +93,7 @@ class SegmentStore:
                 if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
                     raise
                 shutil.copyfile(file, beside)
+            os.utime(beside)  # it is as old as its being here, however long ago it was made
             beside.replace(target)
             beside.unlink(missing_ok=True)  # renaming one hard link over another of the same file leaves both
         except OSError as error:
@@ -126,20 +134,18 @@ class SegmentStore:
 
     def expire(self, older_than_ms: int) -> int:
         """Delete what was stored before ``older_than_ms`` (epoch ms, by the file's time) and return how many bytes went."""
-        freed = 0
-        for folder, _, names in os.walk(self.root, topdown=False):
-            for name in names:
-                file = Path(folder, name)
-                try:
-                    found = file.lstat()
-                    if found.st_mtime_ns // 1_000_000 < older_than_ms:
-                        file.unlink()
-                        freed += found.st_size if found.st_nlink == 1 else 0
-                except FileNotFoundError:
-                    continue
-            if Path(folder) not in (self.root, self.incoming) and not os.listdir(folder):
-                Path(folder).rmdir()
-        return freed
+        return sum(_expire(path, older_than_ms) for path in self.root.iterdir() if path != self.incoming)
+
+    def sweep(self, now_ms: int, kept_ms: int) -> int:
+        """:meth:`expire` what is older than ``kept_ms``, and remove what killed makers left in ``incoming``; bytes that went.
+
+        Safe while others play and store. Raises :class:`RetryError` when something cannot be deleted.
+        """
+        try:
+            left = [path for path in self.incoming.iterdir() if _older(path, now_ms - ABANDONED_MS)]
+            return self.expire(now_ms - kept_ms) + sum(map(_remove_unless_used, left))
+        except OSError as error:
+            raise self._trouble(error, 0) from error
 
     def _place(self, uri: str) -> Path:
         parts = uri.removeprefix(SCHEME).split("/") if uri.startswith(SCHEME) else []
@@ -160,3 +166,45 @@ def _quoted(name: str) -> str:
     if not _PART.fullmatch(quoted):
         raise InvalidError(f"{name[:80]!r} cannot name a room or a stream of the segment store: 1 to 200 characters, quoted")
     return quoted
+
+
+def _older(path: Path, than_ms: int) -> bool:
+    try:
+        return path.lstat().st_mtime_ns // 1_000_000 < than_ms
+    except FileNotFoundError:
+        return False
+
+
+def _expire(path: Path, older_than_ms: float) -> int:
+    """Delete the old files at or under ``path``, and folders that hold nothing then; how many bytes went."""
+    try:
+        found = path.lstat()
+        old = found.st_mtime_ns // 1_000_000 < older_than_ms
+        if not stat.S_ISDIR(found.st_mode):
+            if not old:
+                return 0
+            path.unlink()
+            return found.st_size if found.st_nlink == 1 else 0
+        inside = list(path.iterdir())
+    except FileNotFoundError:
+        return 0
+    freed = sum(_expire(one, older_than_ms) for one in inside)
+    if inside or old:  # one that is new and empty has just been made, to be filled
+        with suppress(OSError):  # it holds something
+            path.rmdir()
+    return freed
+
+
+def _remove_unless_used(path: Path) -> int:
+    """Remove a file or folder of ``incoming`` whose owner does not live; how many bytes went."""
+    try:
+        file = os.open(path / IN_USE, os.O_RDONLY | os.O_NOFOLLOW)
+    except (FileNotFoundError, NotADirectoryError):
+        return _expire(path, float("inf"))
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return _expire(path, float("inf"))
+    except BlockingIOError:
+        return 0
+    finally:
+        os.close(file)

@@ -18,6 +18,7 @@ from streams.subscriber import Handle, Received, Subscriber
 
 log = logging.getLogger(__name__)
 EXPIRE_EVERY_S = 60
+HOUR_MS = 3_600_000
 RECORDER = "livetide-recorder"
 
 
@@ -33,9 +34,14 @@ def run(settings: Settings) -> None:
     maker = ClipMaker(recording, settings.data / "clips", store.path, clock, behind)
 
     def expire(stop: Event) -> None:
+        kept = int(settings.segment_hours * HOUR_MS)
+        swept = 0
         while not stop.wait(EXPIRE_EVERY_S):
-            before = clock() - int(settings.segment_hours * 3_600_000)
+            before = clock() - kept
             try:
+                if clock() - swept > HOUR_MS:  # what is in no index: of a killed player, or of a reference that was never sent
+                    store.sweep(clock(), kept + HOUR_MS)
+                    swept = clock()
                 count = recording.expire(before, lambda uri: store.path(uri).unlink(missing_ok=True))
             except RetryError as error:
                 log.warning("old video waits: %s", error)

@@ -34,12 +34,13 @@ class Child:
         command: Sequence[str],
         *,
         output: IO[bytes] | int = subprocess.DEVNULL,
+        errors: IO[bytes] | int = subprocess.STDOUT,
         env: Mapping[str, str] | None = None,
         on_orphan: signal.Signals = signal.SIGKILL,
     ) -> None:
         leash = [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), str(int(on_orphan))]
         self._command = [*leash, *command]
-        self._output = output
+        self._output, self._errors = output, errors
         self._env = env
         self._ended = threading.Event()
         self._started = threading.Event()
@@ -56,7 +57,7 @@ class Child:
                 self._command,
                 stdin=subprocess.DEVNULL,
                 stdout=self._output,
-                stderr=subprocess.STDOUT,
+                stderr=self._errors,
                 env=None if self._env is None else dict(self._env),
                 start_new_session=True,
             )

@@ -5,8 +5,10 @@ Packets are copied. Only what MPEG-TS cannot carry, or a file whose key frames l
 
 from __future__ import annotations
 
-import contextlib
+import fcntl
+import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -14,8 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from streams.broker.child import Child
 from streams.records import InvalidError, RetryError
-from streams.segments import SegmentStore
+from streams.segments import IN_USE, SegmentStore
 from streams.sources import media_limits as limits
 from streams.sources.media_probe import Facts
 
@@ -61,49 +64,54 @@ def codecs_of(facts: Facts) -> list[str]:
 
 
 class Segmenter:
-    """One run of ffmpeg. Iterate it for its pieces; close it in any case. ``failure`` is ffmpeg's last word if it failed."""
+    """One run of ffmpeg. Iterate it for its pieces; close it in any case. ``failure`` is ffmpeg's last word if it failed.
+
+    ffmpeg is killed when this process dies. What it has cut by then stays in ``store.incoming`` until the store is swept: the
+    file of its errors is locked as long as somebody lives who needs the folder.
+    """
 
     def __init__(self, store: SegmentStore, source: list[str], codecs: list[str]) -> None:
         import imageio_ffmpeg
 
         self.failure = ""
         self._folder = Path(tempfile.mkdtemp(prefix="media-", dir=store.incoming))
-        self._errors = (self._folder / "errors.txt").open("w+b")
+        self._errors = (self._folder / IN_USE).open("w+b")
+        fcntl.flock(self._errors, fcntl.LOCK_EX)
         command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-hide_banner", "-loglevel", "error", *source]
         command += ["-map", "0:v:0", "-map", "0:a:0?", "-dn", "-sn", *codecs, "-output_ts_offset", str(_SHIFT_S)]
         command += ["-f", "segment", "-segment_format", "mpegts", "-segment_time", str(SEGMENT_S)]
         command += ["-segment_list", "pipe:1", "-segment_list_type", "csv", str(self._folder / "%08d.ts")]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors, cwd=self._folder
-        )
+        listed, list_end = os.pipe()
+        self._listed = os.fdopen(listed, "rb")
+        try:
+            self._child = Child(command, output=list_end, errors=self._errors, on_orphan=signal.SIGKILL)
+        finally:
+            os.close(list_end)
 
     def __iter__(self) -> Iterator[Piece]:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        for line in self._listed:
             name, start, end = line.decode().strip().rsplit(",", 2)
             start_ms, end_ms = (round(float(value) * 1000) - _SHIFT_S * 1000 for value in (start, end))
             start_ms = max(0, start_ms)  # ffmpeg lists the first one from zero, whatever the shift
             if end_ms > start_ms:
                 yield Piece(self._folder / Path(name).name, start_ms, end_ms)
-        status = self._process.wait()
+        self._child.wait()
         self._errors.seek(0)
         words = self._errors.read().decode(errors="replace").replace(str(self._folder), "").strip()
-        if status or _BROKEN_OFF in words:
-            self.failure = words[-400:] or f"ffmpeg ended with {status}"
+        if self._child.exit_code or _BROKEN_OFF in words:
+            self.failure = words[-400:] or f"ffmpeg ended with {self._child.exit_code}"
 
     def stop(self) -> None:
         """End ffmpeg; the iteration ends then."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        self._child.send(signal.SIGKILL)
 
     def __enter__(self) -> Segmenter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
-        self._process.wait()
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        self._child.wait()
+        self._listed.close()
         self._errors.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import av
 import imageio_ffmpeg
+import psutil
 import pytest
 
 from streams.records import RetryError
-from streams.segments import SegmentStore
+from streams.segments import ABANDONED_MS, SegmentStore
 from streams.sources.media import MediaStream, open_media
 from streams.sources.media_feed import wall_clock
 from streams.sources.media_feeds import LiveFeed
@@ -109,6 +112,39 @@ def test_hls_by_http_arrives_whole_and_ends(
     assert not any(segment.discontinuity for segment in publisher.segments)
 
 
+class Refusing:
+    """A sender that refuses each record once, as one does while Kafka is away."""
+
+    def __init__(self, publisher: Any) -> None:
+        self._publisher, self._refused = publisher, set[int]()
+
+    def send(self, record: Any) -> None:
+        if record.seq not in self._refused:
+            self._refused.add(record.seq)
+            raise RetryError("Kafka is away")
+        self._publisher.send(record)
+
+
+def test_what_the_sender_refuses_is_sent_when_it_is_asked_again(
+    counted: Callable[..., Path], store: SegmentStore, publisher: Any, site: Site
+) -> None:
+    body = counted("h264.flv", *H264).read_bytes()
+    site.bodies["/live.flv"] = [(body, len(body))]
+    feed = live(f"{site.url}/live.flv", store, Refusing(publisher))
+    refusals = 0
+    deadline = time.monotonic() + PATIENCE_S
+    while feed.end_ms is None:
+        assert time.monotonic() < deadline, "the stream gave too little in time"
+        try:
+            feed.publish_until(wall_clock() + 3_600_000)
+        except RetryError:
+            refusals += 1
+        time.sleep(0.02)
+    feed.close()
+    assert [segment.seq for segment in publisher.segments] == list(range(refusals))
+    assert refusals == 4
+
+
 def test_a_connection_that_breaks_is_opened_again_after_a_discontinuity(
     counted: Callable[..., Path], store: SegmentStore, publisher: Any, site: Site
 ) -> None:
@@ -140,7 +176,8 @@ def test_rtmp_arrives_at_the_clocks_time(counted: Callable[..., Path], store: Se
         server.kill()
         server.wait()
     first, second = publisher.segments[:2]
-    assert began <= first.event_ts <= first.ingest_ts <= wall_clock()
+    ahead = 1_000  # -re lets the first half second through at once
+    assert began - ahead <= first.event_ts <= first.ingest_ts <= wall_clock()
     assert second.event_ts == first.event_ts + first.duration_ms
     assert numbers(store, publisher)[:50] == list(range(50))
 
@@ -179,3 +216,42 @@ def test_redirects_are_not_followed(counted: Callable[..., Path], store: Segment
             server.shutdown()
             thread.join()
     assert publisher.sent == []
+
+
+@pytest.mark.slow
+def test_the_recording_of_a_stream_ends_with_who_plays_it_also_by_kill_nine(
+    counted: Callable[..., Path], store: SegmentStore
+) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        url = f"rtmp://127.0.0.1:{probe.getsockname()[1]}/live/room"
+    serve = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-v", "error", "-re", "-stream_loop", "-1"]
+    serve += ["-i", str(counted("h264.mp4", *H264)), "-c", "copy", "-f", "flv", "-listen", "1", url]
+    player = (
+        "import sys, time\nfrom streams.segments import SegmentStore\nfrom streams.sources.media import open_media\n"
+        "class Sink:\n    def send(self, record): print('sent', flush=True)\n"
+        "feed = open_media(sys.argv[1], stream='main').media(SegmentStore(sys.argv[2]), Sink(), 'room')\n"
+        "while True: feed.publish_until(time.time_ns()); time.sleep(0.05)\n"
+    )
+    with (
+        subprocess.Popen(serve) as server,
+        subprocess.Popen([sys.executable, "-c", player, url, str(store.root)], stdout=subprocess.PIPE) as playing,
+    ):
+        recorders: list[psutil.Process] = []
+        try:
+            assert playing.stdout is not None
+            assert playing.stdout.readline() == b"sent\n"
+            recorders = [child for child in psutil.Process(playing.pid).children() if url in child.cmdline()]
+            assert len(recorders) == 1
+            playing.kill()
+            psutil.wait_procs(recorders, timeout=PATIENCE_S)
+            assert not recorders[0].is_running(), "ffmpeg goes on recording"
+        finally:
+            server.kill()
+            playing.kill()
+            for recorder in recorders:
+                with suppress(psutil.NoSuchProcess):
+                    recorder.kill()
+    (left,) = store.incoming.iterdir()
+    store.sweep(wall_clock() + ABANDONED_MS + 1, 1 << 50)
+    assert not left.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 from pathlib import Path
@@ -11,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.records import FatalError, InvalidError, RetryError
-from streams.segments import SegmentGoneError, SegmentStore
+from streams.segments import IN_USE, SegmentGoneError, SegmentStore
+from streams.sources.media_feed import wall_clock
 
 
 def test_what_is_put_is_read_and_described(store: SegmentStore) -> None:
@@ -102,6 +104,55 @@ def test_expiry_goes_by_time_and_leaves_the_rest(store: SegmentStore) -> None:
     assert store.read(new.uri) == b"x"
     assert not (store.root / "room" / "old").exists()
     assert store.read(store.put("room", "old", 1, b"again").uri) == b"again"
+
+
+def aged(path: Path, hours: float, now_ms: int) -> Path:
+    os.utime(path, (now_ms / 1000 - hours * 3600,) * 2)
+    return path
+
+
+def test_a_sweep_removes_what_expired_and_what_the_killed_left_and_nothing_that_is_used(store: SegmentStore) -> None:
+    now = wall_clock()
+    old, new = store.put("room", "old", 1, b"12345"), store.put("room", "new", 1, b"x")
+    aged(store.path(old.uri), 7, now)
+    folders = {}
+    for name in ("used", "left", "young"):
+        folders[name] = store.incoming / f"media-{name}"
+        folders[name].mkdir()
+        (folders[name] / IN_USE).write_bytes(b"")
+        (folders[name] / "00000001.ts").write_bytes(b"1234567")
+    aged(store.incoming / "media-left" / "00000001.ts", 100, now)
+    (store.incoming / "4711-beside").write_bytes(b"123")
+    aged(store.incoming / "4711-beside", 2, now)
+    for name in ("used", "left"):
+        aged(folders[name], 2, now)
+    with (folders["used"] / IN_USE).open("wb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert store.sweep(now, 6 * 3_600_000) == 5 + 7 + 3
+        assert sorted(path.name for path in store.incoming.iterdir()) == ["media-used", "media-young"]
+        assert (folders["used"] / "00000001.ts").exists(), "somebody plays a film that was cut hours ago"
+    assert store.sweep(now, 6 * 3_600_000) == 7
+    assert [path.name for path in store.incoming.iterdir()] == ["media-young"]
+    assert store.read(new.uri) == b"x"
+    with pytest.raises(SegmentGoneError):
+        store.read(old.uri)
+
+
+def test_a_sweep_leaves_a_folder_that_somebody_is_about_to_fill(store: SegmentStore) -> None:
+    (store.root / "room" / "new").mkdir(parents=True)
+    store.sweep(wall_clock(), 3_600_000)
+    assert (store.root / "room" / "new").is_dir()
+    aged(store.root / "room" / "new", 2, wall_clock())
+    store.sweep(wall_clock(), 3_600_000)
+    assert not (store.root / "room").exists()
+
+
+def test_what_was_cut_long_ago_is_new_when_it_is_stored(store: SegmentStore, tmp_path: Path) -> None:
+    file = tmp_path / "made.ts"
+    file.write_bytes(b"made")
+    stored = store.adopt("room", "main", 7, aged(file, 30, wall_clock()))
+    assert store.sweep(wall_clock(), 6 * 3_600_000) == 0
+    assert store.read(stored.uri) == b"made"
 
 
 def test_adopting_takes_a_finished_file_without_copying_it(store: SegmentStore, tmp_path: Path) -> None:
