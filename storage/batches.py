@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from storage.ledger import Claim
 from storage.recent import Recent, row_key
 from storage.rows import Row, Table
-from streams.records import DeadLetter, FatalError, InvalidError, meant_for, read_sequence
+from streams.records import DeadLetter, FatalError, InvalidError, encode, meant_for, read_sequence
 
 STAGE: Final = "sink"
 Header = tuple[str, bytes | str | None]
@@ -124,7 +124,7 @@ class Partition:
         if sequence:
             self.sequences[sequence[0]] = sequence[1]
         record = self.table.topic.decode(message.value)
-        rows = self.table.rows(record, self.number, message.offset)
+        rows = self._rows_of(record, batch, message, clock)
         if not sequence and self.table.ids and self._recent is not None:
             now, recent = clock(), self._recent
             keys = (row_key(row[0], row_id) for row, row_id in zip(rows, self.table.ids(record), strict=True))
@@ -132,6 +132,18 @@ class Partition:
             batch.repeats += len(fresh) < len(rows)
             rows = fresh
         batch.rows += rows
+
+    def _rows_of(self, record: Any, batch: Batch, message: Message, clock: Callable[[], int]) -> list[Row]:
+        """The rows of a record; of an envelope those that can be stored, and only the others are buried."""
+        try:
+            return self.table.rows(record, self.number, message.offset)
+        except InvalidError as error:
+            if self.table.part is None:
+                raise
+            good, bad = self.table.part(record)
+            rows = self.table.rows(good, self.number, message.offset)
+            batch.dead.append(self._dead(message._replace(value=encode(bad)), str(error), clock()))
+            return rows
 
     def _dead(self, message: Message, reason: str, now: int) -> DeadLetter:
         return DeadLetter(

@@ -28,7 +28,8 @@ _NONE: Final[list[Any]] = []
 class Table:
     """A table and how records become its rows. ``ids`` names the rows of topics whose writers do not number their records.
 
-    ``rows(record, partition, offset)`` and ``ids(record)`` have the same length and order.
+    ``rows(record, partition, offset)`` and ``ids(record)`` have the same length and order. ``part`` divides a record of several
+    rows into what a table can hold and what it cannot.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Table:
     columns: tuple[str, ...]
     rows: Callable[[Any, int, int], list[Row]]
     ids: Callable[[Any], list[str]] | None = None
+    part: Callable[[Any], tuple[Any, Any]] | None = None
     urgent: bool = False
 
 
@@ -61,11 +63,20 @@ def _ints(values: dict[str, int]) -> dict[str, int]:
     return {name: _int(value) for name, value in values.items()}
 
 
+def _storable(message: r.UnderstoodChat) -> bool:
+    return 0 <= message.event_ts <= LAST_MS and -INT64 <= message.skew_ms < INT64
+
+
+def _by_message(record: r.ComprehendedEnvelope) -> tuple[r.ComprehendedEnvelope, r.ComprehendedEnvelope]:
+    good, bad = ([m for m in record.messages if _storable(m) is fine] for fine in (True, False))
+    return msgspec.structs.replace(record, messages=good), msgspec.structs.replace(record, messages=bad)
+
+
 def _danmaku(record: r.ComprehendedEnvelope, partition: int, offset: int) -> list[Row]:
     room, ingest, source = record.room, _ms(record.ingest_ts), record.source
     rows = []
     for m in record.messages:
-        if not (0 <= m.event_ts <= LAST_MS and -INT64 <= m.skew_ms < INT64):
+        if not _storable(m):
             raise InvalidError(f"message {m.id[:80]!r}: time {m.event_ts} or skew {m.skew_ms} out of range")
         hits = m.hits
         rows.append(
@@ -149,7 +160,7 @@ TABLES: Final = (
         "danmaku", t.COMPREHENDED,
         ("room_id", "ts", "ingest_ts", "source", "source_id", "user_id", "user_name", "text", "folded", "sentiment",
          "sentiment_p", "intent", "intent_p", "hit_words", "hit_topics", "hit_disguised", "hit_weights", "skew_ms", *LOG),
-        _danmaku,
+        _danmaku, part=_by_message,
     ),
     Table("sales", t.SALES, **_one("type sku quantity amount order_id user_id skew_ms", _entered, lambda s: (
         s.type, s.sku, _int(s.quantity), _yuan(s.amount), s.order, s.user, _int(s.skew_ms)))),

@@ -14,6 +14,10 @@ from storage.rows import Row, Table
 from streams.records import LivetideError, Meter, RetryError
 
 AT_ONCE: Final = 4
+DAYS_AT_ONCE: Final = 100
+DAY_MS: Final = 86_400_000
+TS: Final = 1
+"""Where every row has its time: tables are partitioned by its day."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,22 @@ class Job:
 def by_urgency(jobs: Sequence[Job]) -> list[Job]:
     """Alerts first, then the largest: chat can be queried before its derived rows are written, and the round ends soonest."""
     return sorted(jobs, key=lambda job: (not job.table.urgent, -len(job.rows)))
+
+
+def portions(job: Job) -> list[Job]:
+    """The inserts of a job: each of at most ``DAYS_AT_ONCE`` days, since every day is a partition that costs the store 10 ms.
+
+    One insert over thousands would take longer than anybody waits for it, each time it is tried. The same rows under the same
+    token give the same portions, so what has arrived is known when the job comes again.
+    """
+    days = sorted({row[TS] // DAY_MS for row in job.rows})
+    if len(days) <= DAYS_AT_ONCE:
+        return [job]
+    portion_of = {day: number // DAYS_AT_ONCE for number, day in enumerate(days)}
+    rows: list[list[Row]] = [[] for _ in range(0, len(days), DAYS_AT_ONCE)]
+    for row in job.rows:
+        rows[portion_of[row[TS] // DAY_MS]].append(row)
+    return [Job(job.table, some, f"{job.token}:{number}") for number, some in enumerate(rows)]
 
 
 class Writer:
@@ -71,8 +91,9 @@ class Writer:
     def _insert(self, job: Job) -> None:
         client: StoreClient = self._own.client
         started = time.perf_counter()
-        # Columns are made anew for each try: the driver converts them in place.
-        columns = [list(column) for column in zip(*job.rows, strict=True)]
-        client.insert(f"live.{job.table.name}", job.table.columns, columns, token=job.token)
+        for portion in portions(job):
+            # Columns are made anew for each try: the driver converts them in place.
+            columns = [list(column) for column in zip(*portion.rows, strict=True)]
+            client.insert(f"live.{job.table.name}", job.table.columns, columns, token=portion.token)
         self._meter.observe("sink_insert_seconds", time.perf_counter() - started, table=job.table.name)
         self._meter.count("sink_rows", len(job.rows), table=job.table.name)

@@ -83,6 +83,27 @@ def test_poison_becomes_a_dead_letter_and_the_rest_goes_on(value: bytes | None) 
     assert letter.reason
 
 
+def chats(*stamps: int) -> r.ComprehendedEnvelope:
+    messages = [r.UnderstoodChat(f"m{number}", ts, "u", "好", "好") for number, ts in enumerate(stamps)]
+    return r.ComprehendedEnvelope(room="r", event_ts=NOW, ingest_ts=NOW, source="s", messages=messages)
+
+
+def test_a_message_that_no_column_holds_is_buried_alone() -> None:
+    batch = feed(partition("live.comprehended"), [message(1, chats(NOW, -5, NOW + 1), ("w", 1))])
+    at = TABLE_OF["live.comprehended"].columns.index("source_id")
+    assert [row[at] for row in batch.rows] == ["m0", "m2"]
+    (letter,) = batch.dead
+    kept = r.decode(letter.value, r.ComprehendedEnvelope)
+    assert [(one.id, one.event_ts) for one in kept.messages] == [("m1", -5)]
+    assert "'m1'" in letter.reason
+    assert (letter.offset, batch.records, batch.repeats) == (1, 1, 0)
+
+
+def test_an_envelope_that_is_wrong_itself_is_buried_whole() -> None:
+    batch = feed(partition("live.comprehended"), [message(1, msgspec.structs.replace(chats(NOW, -5), ingest_ts=-1))])
+    assert ([len(r.decode(one.value, r.ComprehendedEnvelope).messages) for one in batch.dead], batch.rows) == ([2], [])
+
+
 def test_a_header_that_is_no_number_is_poison() -> None:
     batch = feed(partition(), [Message(1, b"r", r.encode(sale(1)), [(r.SEQUENCE_HEADER, b"w:x")])])
     assert len(batch.dead) == 1
