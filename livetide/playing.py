@@ -276,7 +276,7 @@ def media_of(plan: Plan, opened: Opened, settings: Settings) -> Iterator[MediaFe
     from streams.publisher import Publisher
     from streams.segments import SegmentStore
 
-    publisher = Publisher(settings.cluster())
+    publisher = Publisher(settings.cluster(), patient=True)  # a stream is not seen twice
     try:
         yield feed(SegmentStore(settings.segment_folder), publisher, plan.room)
     finally:

@@ -9,7 +9,7 @@ from typing import Any
 from confluent_kafka import Producer
 
 from streams.records import DeadLetter, FatalError, Meter, encode
-from streams.topics import DEADLETTER, partition_of
+from streams.topics import DEADLETTER, fitting, partition_of
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +18,7 @@ class Letters:
     """Writes dead letters to their topic. ``settings`` are those of a producer that loses nothing."""
 
     def __init__(self, settings: dict[str, Any], partitions: int, meter: Meter) -> None:
-        self._producer = Producer({**settings, "linger.ms": 5})
+        self._producer = Producer({**settings, "linger.ms": 5, "message.max.bytes": DEADLETTER.max_bytes})
         self._partitions = partitions
         self._meter = meter
 
@@ -35,6 +35,7 @@ class Letters:
             log.warning("%s/%s offset %s: %s", letter.topic, letter.partition, letter.offset, letter.reason[:300])
             if letter.topic != DEADLETTER.name:
                 partition = partition_of(letter.topic, self._partitions)
-                self._producer.produce(DEADLETTER.name, encode(letter), letter.topic.encode(), partition, on_delivery=delivered)
+                value = encode(fitting(letter))
+                self._producer.produce(DEADLETTER.name, value, letter.topic.encode(), partition, on_delivery=delivered)
         if letters and (self._producer.flush(60) or failures):
             raise FatalError(f"dead letters could not be written to {DEADLETTER.name}: {(failures or ['no answer'])[0]}")

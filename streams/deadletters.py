@@ -127,6 +127,8 @@ def _refusal(place: Letter, again: bool) -> str | None:
     letter = place.letter
     if letter.offset < 0 or letter.stage == GATEWAY:
         return "refused at the gateway: correct the event and send it through the gateway again"
+    if letter.cut:
+        return "only the beginning of its bytes is kept: they were more than a dead letter takes"
     if letter.topic not in TOPICS:
         return f"{letter.topic} is no topic of this product"
     if place.replayed and not again:

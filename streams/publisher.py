@@ -19,8 +19,8 @@ class Publisher:
     """Puts each record into its topic, under its key, into the partition of its room.
 
     ``send`` does not wait; ``flush`` returns when everything sent is safe, and raises :class:`RetryError` when it is not, after
-    ``timeout_s``. What Kafka has not taken by then is given up, unless the publisher is ``patient``: then it is kept until Kafka
-    is back, however long that is, for what cannot be sent a second time. A record given up is told once, by the next call.
+    ``timeout_s``. What Kafka has not taken by then is given up, and the next call tells it, once. A ``patient`` publisher keeps
+    it until Kafka is back, however long that is: for what cannot be sent a second time.
     """
 
     def __init__(self, cluster: Cluster, *, timeout_s: float = 30.0, patient: bool = False) -> None:
@@ -34,8 +34,8 @@ class Publisher:
         self._told = 0
 
     def send(self, record: Record | DeadLetter, headers: list[tuple[str, bytes]] | None = None) -> None:
-        """Hand over one record. Raises :class:`RetryError` when the queue to Kafka stays full, or when an earlier record was given
-        up since the last call: then this one was not handed over either."""
+        """Hand over one record. Raises :class:`RetryError` when the queue to Kafka stays full, or when an earlier record was
+        given up since the last call: then this one was not handed over either."""
         if isinstance(record, DeadLetter):
             record = fitting(record)
         partition = record.partition if isinstance(record, DeadLetter) else partition_of(record.room, self._cluster.partitions)
@@ -66,8 +66,12 @@ class Publisher:
         except ENDS as error:
             left = 1
             self._renew_after(error)
+        self._tell(left)
+
+    def _tell(self, left: int = 0) -> None:
         failure, self._failure = self._failure, None
         if left or failure:
+            self._told += 1  # what becomes of the records so far is told herewith
             why = self._refusal.reason or failure or f"{left} are still on their way"
             self._refusal.reason = ""
             raise RetryError(f"Kafka did not confirm all records: {why}. Send again.")

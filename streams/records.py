@@ -362,7 +362,8 @@ class HostEvent(Derived, frozen=True, kw_only=True, tag="host_event.1"):
 
 
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="deadletter.1"):
-    """What could not be used: its bytes, where they came from and why. ``offset`` is -1 for what never entered the log."""
+    """What could not be used: its bytes, where they came from and why. ``offset`` is -1 for what never entered the log.
+    ``cut`` where only the beginning of its bytes is kept: then there is nothing to send back."""
 
     topic: str
     partition: int
@@ -373,6 +374,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", ta
     room: str = ""
     key: bytes = b""
     value: bytes = b""
+    cut: bool = False
 
 
 # ── Bytes ────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -40,7 +40,7 @@ from streams.shell.poison import PoisonLimit
 from streams.subscriber_memory import Memory, note
 from streams.subscriber_places import Places
 from streams.subscriber_pulse import Pulse
-from streams.topics import DEADLETTER, TOPIC_OF, Topic, key_of, partition_of
+from streams.topics import DEADLETTER, TOPIC_OF, Topic, fitting, key_of, partition_of
 
 log = logging.getLogger(__name__)
 
@@ -305,12 +305,12 @@ class Subscriber:
         topic, partition, offset = str(message.topic()), message.partition() or 0, message.offset() or 0
         key = _bytes(message.key())
         letter = DeadLetter(
-            topic=topic, partition=partition, offset=offset, reason=reason[:500].encode("utf-8", "replace").decode(),
-            stage=self.stage, failed_ts=message.timestamp()[1], room=key.decode("utf-8", "replace").partition("/")[0], key=key,
+            topic=topic, partition=partition, offset=offset, reason=reason, stage=self.stage,
+            failed_ts=message.timestamp()[1], room=key.decode("utf-8", "replace").partition("/")[0], key=key,
             value=_bytes(message.value()),
         )  # fmt: skip
         header = sequence_header(f"{self._writer}:{topic}-{partition}", (offset + 1) * OUTPUTS_PER_RECORD - 1)
-        self._produce(DEADLETTER.name, partition, topic.encode(), encode(letter), header)
+        self._produce(DEADLETTER.name, partition, topic.encode(), encode(fitting(letter)), header)
         self._meter.count("deadletters", stage=self.stage)
 
 

@@ -105,6 +105,9 @@ DEADLETTER = Topic(
     "live.deadletter", "source topic", (r.DeadLetter,), "the bytes, origin and reason of what could not be used", ("all",),
     ("replay command", "sink"), 30 * DAY, max_bytes=3 * 2**20,  # a record of 1 MB, whole, and what is said about it
 )  # fmt: skip
+LETTER_VALUE_BYTES = DEADLETTER.max_bytes - 2**16
+LETTER_KEY_BYTES = 4_096
+REASON_LENGTH = 500
 
 TOPICS = {
     topic.name: topic
@@ -122,6 +125,24 @@ def checkpoint_topic(agent: str) -> Topic:
     return Topic(
         CHECKPOINT_PREFIX + agent, "partition", (), f"checkpoints of the {agent} agent", (agent,), (agent,), compacted=True,
         max_bytes=64 * 2**20,
+    )  # fmt: skip
+
+
+def fitting(letter: r.DeadLetter) -> r.DeadLetter:
+    """A dead letter as its topic takes it, whatever lay in the log: of what is too large the beginning, and the reason says so.
+
+    A producer that writes letters needs ``message.max.bytes`` of :data:`DEADLETTER`; Kafka's clients stop at 1,000,000 bytes.
+    """
+    parts = (("value", letter.value, LETTER_VALUE_BYTES), ("key", letter.key, LETTER_KEY_BYTES))
+    notes = [
+        f"of the {len(data)} bytes of its {name} the first {most} are kept" for name, data, most in parts if len(data) > most
+    ]
+    reason = letter.reason[:REASON_LENGTH].encode("utf-8", "replace").decode()
+    if reason == letter.reason and not notes:
+        return letter
+    return msgspec.structs.replace(
+        letter, reason=f"{reason} ({'; '.join(notes)})" if notes else reason, value=letter.value[:LETTER_VALUE_BYTES],
+        key=letter.key[:LETTER_KEY_BYTES], room=letter.room[:LETTER_KEY_BYTES], cut=letter.cut or bool(notes),
     )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from streams.shell.poison import PoisonLimit
 
 CHUNK = 32  # records between two chances for others to run: 32 envelopes of 64 at 30 µs a message are 60 ms
 BACKOFF_S = (0.1, 5.0)
+LADEN_BYTES = 8 * 2**20
 FAR_BEHIND = 1_000  # records of which none is new, before it is worth a seek
 
 
@@ -120,6 +121,11 @@ class Engine:
     def dirty(self) -> list[int]:
         """Recovered partitions that have something to checkpoint."""
         return [number for number, part in self._open.items() if part.core.dirty]
+
+    def laden(self, number: int) -> bool:
+        """Whether the outputs that wait for a checkpoint are so many bytes that it should not wait: they must fit into it."""
+        part = self._open.get(number)
+        return part is not None and sum(len(output.value) for output in part.core.outputs) > LADEN_BYTES
 
     def recovered(self, number: int) -> bool:
         return number in self._open

@@ -9,10 +9,9 @@ from streams.records import DeadLetter, FatalError, InvalidError, Record, RetryE
 from streams.shell import checkpoint as ck
 from streams.shell.agent import Agent
 from streams.shell.checkpoint import Checkpoint, Output
-from streams.topics import DEADLETTER, TOPIC_OF, key_of
+from streams.topics import DEADLETTER, TOPIC_OF, fitting, key_of
 
 Fate = Literal["processed", "repeated", "dead", "stale"]
-REASON_LIMIT = 500
 
 
 class Message(Protocol):
@@ -186,10 +185,9 @@ class Partition:
         """To the dead letters, with nothing in it that would differ if it were said again."""
         key, value = message.key or b"", message.value or b""
         letter = DeadLetter(
-            topic=message.topic, partition=self.number, offset=message.offset,
-            reason=reason[:REASON_LIMIT].encode("utf-8", "replace").decode(), stage=self.agent.name,
+            topic=message.topic, partition=self.number, offset=message.offset, reason=reason, stage=self.agent.name,
             failed_ts=message.timestamp, room=key.decode("utf-8", "replace").partition("/")[0], key=key, value=value,
         )  # fmt: skip
         self._sent += 1
-        self.outputs.append(Output(DEADLETTER.name, message.topic.encode(), encode(letter), self._sent))
+        self.outputs.append(Output(DEADLETTER.name, message.topic.encode(), encode(fitting(letter)), self._sent))
         return "dead"

@@ -130,6 +130,8 @@ class Shell:
             return
         try:
             await engine.feed(batch.partition, batch.records)
+            if engine.laden(batch.partition):
+                await self._checkpoint(engine, [batch.partition])
             if self._poison.exceeded:
                 await self._give_up(engine)
         except Exception as error:
@@ -180,11 +182,15 @@ class Shell:
                     if self._caught_up(engine, number):
                         await engine.tick(number)
             if due := [number for number in engine.dirty() if self._due(number, now)]:
-                async with self._round:
-                    await engine.checkpoint(due)
-                for number in due:
-                    self._last[number] = now
-                    self._budget.spent((self.agent.name, number), engine.checkpoint_bytes.get(number, 0))
+                await self._checkpoint(engine, due)
+
+    async def _checkpoint(self, engine: Engine, numbers: list[int]) -> None:
+        now = time.monotonic()
+        async with self._round:
+            await engine.checkpoint(numbers)
+        for number in numbers:
+            self._last[number] = now
+            self._budget.spent((self.agent.name, number), engine.checkpoint_bytes.get(number, 0))
 
     def _due(self, number: int, now: float) -> bool:
         epoch = self._pace.epoch_s if self.agent.mode == "outbox" else self._pace.direct_epoch_s

@@ -167,10 +167,11 @@ class LiveFeed:
         """
         count = 0
         while (record := self._take()) is not None:
+            self._held = record  # until it is handed over: a stream is not seen twice
             if isinstance(record, MediaSegment) and record.event_ts + record.duration_ms > at_ms:
-                self._held = record
                 break
             self._publisher.send(record)
+            self._held = None
             count += isinstance(record, MediaSegment)
         return count
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec  # its public name is not in the type stubs
 
 from storage.client import StoreClient
 from streams import records as r
 from streams.deadletters import Filter, read_letters, replay
-from streams.topics import partition_of
+from streams.topics import LETTER_VALUE_BYTES, partition_of
 from tests.faults.support.sinkworld import (
     NOW,
     Keep,
@@ -128,3 +128,17 @@ def test_a_sink_that_poison_stopped_has_buried_it_and_gets_further(world: World,
         until(lambda: rows(client, "mood", room))
         client.close()
         assert again.total("deadletters_total", stage="sink") == 150 - len(buried)
+
+
+def test_junk_of_any_size_stops_no_sink(world: World) -> None:
+    room, client = f"{world.group}-0", world.store.client()
+    large = Producer(world.cluster.producer(message_max_bytes=8_000_000))
+    with SinkThread(world) as sink:
+        for size in (1_000_000, 4_000_000):
+            large.produce("live.viewers", b"\xc1" * size, room.encode(), partition_of(room, 4))
+        assert large.flush(30) == 0
+        until(lambda: sink.total("deadletters_total", stage="sink") == 2, say=lambda: sink.failure)
+        until(lambda: rows(client, "deadletters", room) == 2)
+    found = [x.letter for x in read_letters(world.cluster, Filter(stage="sink")) if x.letter.room == room]
+    assert [(len(letter.value), letter.cut) for letter in found] == [(1_000_000, False), (LETTER_VALUE_BYTES, True)]
+    client.close()

@@ -12,6 +12,7 @@ from confluent_kafka import Producer
 
 from streams.commits import group_commits
 from streams.kafka import Cluster
+from streams.records import sequence_header
 from streams.shell import checkpoint as ck
 from streams.shell.agent import Agent
 from tests.faults.support.shellstage import Stage, Worker, until
@@ -153,3 +154,23 @@ def test_all_poison_stops_the_worker_and_it_says_so(stage: Stage) -> None:
     again = stage.start()  # a restart gets further, and stops again
     assert again.wait() == 3
     until(lambda: len(stage.read("live.deadletter", f"echo-{stage.tag}@")) > letters, 10, "more letters after a restart")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_junk_of_any_size_and_much_of_it_stops_no_agent(stage: Stage) -> None:
+    """A hundred of a megabyte each are more than the checkpoint of one epoch could hold."""
+    stage.feed(100)
+    producer = Producer(stage.cluster.producer(linger_ms=5, message_max_bytes=8_000_000))
+    for number, size in enumerate([1_000_000, 4_000_000] + [950_000] * 100, 1):
+        header = sequence_header("rogue", number)
+        producer.produce(stage.sales, b"\xc1" * size, b"room-1", 0, headers=[header])
+        producer.poll(0)
+    assert producer.flush(60) == 0
+    stage.feed(1_000)
+    worker = stage.start()
+    worker.ready()
+    stage.drained(180)
+    assert worker.code is None, worker.log.read_text()[-3000:]
+    assert stage.verify().faults == []
+    assert worker.terminate() == 0

@@ -12,7 +12,7 @@ from streams.deadletters import Filter, Letter, read_letters, replay, sort_out
 from streams.kafka import Cluster
 from streams.publisher import Publisher
 from streams.records import REPLAY_HEADER, DeadLetter, meant_for
-from streams.topics import SPEECH, TOPICS
+from streams.topics import LETTER_VALUE_BYTES, SPEECH, TOPICS
 
 pytestmark = pytest.mark.kafka
 
@@ -85,6 +85,16 @@ def test_replay_sends_the_bytes_back_once_and_for_one_stage(cluster: Cluster, st
     assert (outcome.replayed, outcome.refused) == (0, {"replayed before": 2})
     assert replay(cluster, again[:1], again=True).replayed == 1
     assert len(read(cluster, stage)) == 3
+
+
+def test_a_letter_of_any_size_is_kept_and_goes_back_if_it_is_whole(cluster: Cluster, stage: str) -> None:
+    bury(cluster, letter(stage, 1, value=b"\xc1" * 1_500_000), letter(stage, 2, value=b"\xc1" * 4_000_000))
+    letters = read_letters(cluster, Filter(stage=stage))
+    assert [len(place.letter.value) for place in letters] == [1_500_000, LETTER_VALUE_BYTES]
+    outcome = replay(cluster, letters)
+    assert (outcome.replayed, sum(outcome.refused.values())) == (1, 1)
+    assert "only the beginning" in next(iter(outcome.refused))
+    assert read(cluster, stage) == [(b"room-1", b"\xc1" * 1_500_000)]
 
 
 def test_what_the_gateway_refused_stays(cluster: Cluster) -> None:

@@ -35,9 +35,10 @@ from streams.shell.poison import PoisonError, PoisonLimit
 from streams.subscriber import Received, Subscriber
 from streams.subscriber_memory import Memory, parse
 from streams.subscriber_places import Places
-from streams.topics import ANSWERS, DEADLETTER, HOST_EVENTS, SALES, Topic, partition_of
+from streams.topics import ANSWERS, DEADLETTER, HOST_EVENTS, LETTER_VALUE_BYTES, SALES, Topic, partition_of
 from tests.streams.shell.operators import ROOM, answer, sale
 from tests.streams.shell.simlog import NullMeter
+from tests.support.kafka import start_broker
 
 pytestmark = pytest.mark.kafka
 PARTITION = partition_of(ROOM, 4)
@@ -54,7 +55,7 @@ def _all_topics(cluster: Cluster) -> None:
 
 
 def put(cluster: Cluster, topic: Topic, values: list[bytes], writer: str = "", first: int = 1) -> None:
-    producer = Producer(cluster.producer())
+    producer = Producer(cluster.producer(message_max_bytes=8_000_000))
     for number, value in enumerate(values, first):
         headers = [sequence_header(writer, number)] if writer else []
         producer.produce(topic.name, value, ROOM.encode(), PARTITION, headers=headers)  # type: ignore[arg-type]  # list is invariant
@@ -145,6 +146,22 @@ def test_outputs_repeats_and_poison(cluster: Cluster, source: Topic) -> None:
         (source.name, PARTITION, 3, values[3]), (source.name, PARTITION, 20, values[20]),
     ]  # fmt: skip
     assert letters[0].reason == "three is refused"
+
+
+def test_junk_of_any_size_stops_nobody(cluster: Cluster, source: Topic) -> None:
+    put(cluster, source, [b"\xc1" * 1_000_000, b"\xc1" * 4_000_000, encode(sale(2))], writer="w")
+    taken: list[int] = []
+
+    def handle(received: Received) -> list[Record]:
+        taken.append(received.offset)
+        return []
+
+    with running(make(cluster, source, handle)):
+        until(lambda: committed(cluster, source) == 3)
+    assert taken == [2]
+    letters: list[DeadLetter] = [DEADLETTER.decode(v) for _, v in read_all(cluster, DEADLETTER, source.name)]
+    assert [(x.offset, len(x.value), x.cut) for x in letters] == [(0, 1_000_000, False), (1, LETTER_VALUE_BYTES, True)]
+    assert "of the 4000000 bytes" in letters[1].reason
 
 
 def test_repeats_are_known_after_a_restart(cluster: Cluster, source: Topic) -> None:
@@ -371,6 +388,60 @@ def test_publisher_says_that_kafka_is_away() -> None:
     publisher.send(answer(sale(1), 7, 0.5))
     with pytest.raises(RetryError, match="did not confirm"):
         publisher.flush()
+
+
+def test_a_patient_publisher_keeps_a_record_until_kafka_is_back(tmp_path_factory: pytest.TempPathFactory) -> None:
+    broker = start_broker(tmp_path_factory)
+    try:
+        away = broker.cluster(partitions=4)
+        create_topics(away, [ANSWERS])
+        broker.stop()
+        publisher = Publisher(away, timeout_s=1, patient=True)
+        publisher.send(answer(sale(1), 7, 0.5), [sequence_header("patient", 1)])
+        for _ in range(2):  # longer than any other publisher would keep it
+            with pytest.raises(RetryError, match="still on their way"):
+                publisher.flush()
+        publisher.send(answer(sale(2), 7, 0.5), [sequence_header("patient", 2)])
+        broker.start()
+        until(lambda: _flushed(publisher))
+        assert [number for number, _ in read_all(away, ANSWERS, "patient")] == [1, 2]
+    finally:
+        broker.stop()
+
+
+def _flushed(publisher: Publisher) -> bool:
+    try:
+        publisher.flush()
+    except RetryError:
+        return False
+    return True
+
+
+def test_publisher_tells_at_the_next_record_what_it_has_given_up() -> None:
+    publisher = Publisher(Cluster("127.0.0.1:1"), timeout_s=0.2)
+    publisher.send(answer(sale(1), 7, 0.5))
+    told: list[str] = []
+
+    def tells() -> bool:
+        try:
+            publisher.send(answer(sale(2), 7, 0.5))
+        except RetryError as error:
+            told.append(str(error))
+        return bool(told)
+
+    until(tells)
+    assert "did not confirm" in told[0]
+
+
+def test_a_failure_that_a_flush_has_told_is_not_told_again() -> None:
+    """Or a command that goes through would be answered for one that did not, a while ago."""
+    publisher = Publisher(Cluster("127.0.0.1:1"), timeout_s=1)
+    publisher.send(answer(sale(1), 7, 0.5))
+    publisher._timeout_s = 0.1  # the flush is over before the record is given up
+    with pytest.raises(RetryError, match="still on their way"):
+        publisher.flush()
+    until(lambda: not len(publisher._producer) or publisher._producer.poll(0.1) < 0)
+    publisher.send(answer(sale(2), 7, 0.5))
 
 
 def test_memory_keeps_the_last_writers_when_there_are_too_many() -> None:

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from streams.records import Product, Question, Sale
-from streams.topics import CATALOGUE, DAY, TOPICS, key_of, murmur2, partition_of
+from streams.records import DeadLetter, Product, Question, Sale, encode
+from streams.topics import CATALOGUE, DAY, DEADLETTER, LETTER_VALUE_BYTES, TOPICS, fitting, key_of, murmur2, partition_of
 
 
 def product(**sheet: object) -> Product:
@@ -38,3 +38,27 @@ def test_everything_else_goes_by_its_room() -> None:
 def test_a_reader_that_was_away_for_a_week_has_seen_every_sheet() -> None:
     assert CATALOGUE.config()["min.compaction.lag.ms"] == str(7 * DAY)
     assert [topic.name for topic in TOPICS.values() if topic.compacted] == ["live.catalogue"]
+
+
+def letter(value: bytes, key: bytes = b"r", reason: str = "no msgpack") -> DeadLetter:
+    return DeadLetter(
+        topic="live.sales", partition=1, offset=2, reason=reason, stage="s", failed_ts=1, room=key.decode(errors="replace"),
+        key=key, value=value,
+    )  # fmt: skip
+
+
+def test_a_letter_that_its_topic_takes_stays_as_it_is() -> None:
+    for value in (b"", b"\xc1" * 1_000_000, b"\xc1" * LETTER_VALUE_BYTES):
+        assert fitting(letter(value)) == letter(value)
+
+
+def test_of_a_letter_that_is_too_large_the_beginning_is_kept_and_it_says_so() -> None:
+    fitted = fitting(letter(b"\xc1" * 4_000_000, reason="\ud800" + "x" * 900))
+    assert (len(fitted.value), fitted.cut) == (LETTER_VALUE_BYTES, True)
+    assert fitted.reason == "?" + "x" * 499 + f" (of the 4000000 bytes of its value the first {LETTER_VALUE_BYTES} are kept)"
+    assert fitting(fitted).cut
+
+
+def test_whatever_lay_in_the_log_fits() -> None:
+    worst = fitting(letter(b"\xff" * 9_000_000, key=b"\xff" * 9_000_000, reason="说" * 9_000))
+    assert len(encode(worst)) < DEADLETTER.max_bytes - 4_096  # and the room for headers, key and batch

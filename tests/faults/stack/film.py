@@ -44,7 +44,7 @@ class Film:
     """
 
     def __init__(self, cluster: Cluster, store: SegmentStore, rooms: list[str], segments: list[Path], start_ts: int) -> None:
-        self._publisher = Publisher(cluster, timeout_s=10)
+        self._publisher = Publisher(cluster, timeout_s=10, patient=True)
         self._waiting: list[MediaSegment] = []
         self._coming = sorted(
             (_reference(store, room, number, path, start_ts) for room in rooms for number, path in enumerate(segments)),

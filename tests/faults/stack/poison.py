@@ -16,6 +16,8 @@ TOPICS = (
     "live.danmaku", "live.sales", "live.viewers", "live.speech", "live.frames", "live.comprehended", "live.highlights",
     "live.mood", "host.commands",
 )  # fmt: skip
+LARGE = (900_000, 1_000_000, 4_000_000)
+"""Bytes: Kafka's clients send up to 1,000,000 unless told otherwise, a dead letter takes 3 MiB, the embedded broker 16."""
 
 
 def junk(rng: random.Random) -> bytes | None:
@@ -29,7 +31,7 @@ def junk(rng: random.Random) -> bytes | None:
             b"\x81\xa4kind\xa6sale.9",
             b"\x82\xa4kind\xa6sale.1\xa4room\x05",
             b"\x82\xa4kind\xa6sale.1\xa4room\xa3\xed\xa0\x80",
-            b"\xff" * 900_000 if rng.random() < 0.05 else b"\xff" * 90,
+            b"\xff" * (rng.choice(LARGE) if rng.random() < 0.05 else 90),
             rng.randbytes(40),
         )
     )
@@ -62,7 +64,8 @@ class Rogue:
 
     def __init__(self, cluster: Cluster, seed: int, count: int, span: tuple[int, int], topics: Sequence[str] = TOPICS) -> None:
         self._rng, self._topics, self._partitions = random.Random(seed), topics, cluster.partitions
-        self._producer = Producer(cluster.producer(linger_ms=5, message_timeout_ms=0) | {"log_level": 0})
+        settings = cluster.producer(linger_ms=5, message_timeout_ms=0, message_max_bytes=2 * max(LARGE))
+        self._producer = Producer(settings | {"log_level": 0})
         self._coming = sorted(self._rng.randrange(*span) for _ in range(count))
 
     def publish_until(self, at: int) -> None:
