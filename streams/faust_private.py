@@ -1,4 +1,4 @@
-"""Everything of Faust and aiokafka that is private and relied upon, in one place; its versions are pinned and checked.
+"""What of Faust and aiokafka is overridden or reached into, in one place; the versions are pinned and checked.
 
 Faust hands a worker its records one by one, at 75-115 µs each. :class:`_Consumer` gives it one message per fetched batch of one
 partition instead, so that ``async for batch in stream`` means what it says and costs an eighth. What else is changed and why:
@@ -10,7 +10,11 @@ partition instead, so that ``async for batch in stream`` means what it says and 
 * commit: fenced by generation *and* member id, read in the same step in which the request is built;
 * committed offsets: read by ``streams/commits.py``, since aiokafka takes "still loading" for "nothing".
 
-``tests/streams/shell/test_faust_contract.py`` holds the contract with these insides.
+Parts that their authors do not promise to keep are imported elsewhere too, each where it is used: aiokafka's client and
+messages in ``streams/commits.py``, its group protocol in ``streams/shell/assignor.py``, and, since their public names are
+missing in the type stubs, ``confluent_kafka.admin._listoffsets`` (``streams/admin.py``, ``streams/lag.py``,
+``storage/sink_lag.py``) and ``_scram`` (``streams/broker/access.py``). All are pinned here, and
+``tests/streams/shell/test_faust_contract.py`` holds the contract with them.
 """
 
 from __future__ import annotations
@@ -41,14 +45,14 @@ from streams.records import FatalError
 from streams.shell.assignor import CopartitionAssignor
 from streams.shell.faust_settings import faust_settings
 
-PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0"}
+PINNED = {"faust-streaming": "0.15.3", "mode-streaming": "0.7.1", "aiokafka": "0.14.0", "confluent-kafka": "2.16.1"}
 FETCH_WAIT_MS = 250
 RETRY_S = 0.1
 T = TypeVar("T")
 
 
 def check_versions() -> None:
-    """Raise :class:`FatalError` unless exactly the versions are installed whose insides this file knows."""
+    """Raise :class:`FatalError` unless exactly the versions are installed whose insides are known here."""
     found = {name: version(name) for name in PINNED}
     if found != PINNED:
         raise FatalError(f"the worker relies on the inside of {PINNED}, but {found} is installed: install from the lock file")

@@ -1,11 +1,13 @@
-"""The contract with the insides of Faust and aiokafka that ``streams/faust_private.py`` relies on."""
+"""The contract with the insides of Faust, aiokafka and confluent-kafka that ``streams/faust_private.py`` names."""
 
 from __future__ import annotations
 
 import ast
 import asyncio
 import inspect
+import re
 import textwrap
+import tomllib
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +26,8 @@ from streams.commits import Committed
 from streams.faust_private import Batch, FaustApp, Limits
 from streams.kafka import Cluster
 from streams.shell.faust_settings import faust_settings
+
+ROOT = Path(__file__).parents[3]
 
 
 def test_the_pinned_versions_are_installed() -> None:
@@ -57,6 +61,56 @@ def test_the_pinned_versions_are_installed() -> None:
 )
 def test_what_is_overridden_or_called_exists(owner: type, name: str) -> None:
     assert hasattr(owner, name) or name in inspect.getsource(owner) or name in inspect.getsource(owner.__mro__[2])
+
+
+def test_pyproject_pins_the_same_versions() -> None:
+    given = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["dependencies"]
+    pins = dict(re.sub(r"\[.*?\]", "", one).split("==") for one in given if "==" in one)
+    assert pins.items() <= faust_private.PINNED.items()
+    assert faust_private.PINNED.keys() - pins.keys() == {"mode-streaming"}  # Faust's own, pinned by the lock
+
+
+def private_imports() -> dict[str, set[str]]:
+    """Which of our files import a part of a pinned client that has no public name."""
+    found: dict[str, set[str]] = {}
+    for folder in ("streams", "storage", "livetide", "analytics", "clipper", "realtime_host"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom) and re.match(PRIVATE, module := node.module or ""):
+                    found.setdefault(module, set()).add(str(path.relative_to(ROOT)))
+    return found
+
+
+PRIVATE = r"confluent_kafka\.(.*\.)?_|aiokafka\.(?!errors$|structs$)|faust\.|mode\."
+
+
+def test_every_file_that_imports_an_inside_is_named() -> None:
+    told = inspect.getdoc(faust_private) or ""
+    elsewhere = {file for files in private_imports().values() for file in files} - {"streams/faust_private.py"}
+    assert elsewhere == set(re.findall(r"``(\w+/[\w/]+\.py)``", told)) - {"tests/streams/shell/test_faust_contract.py"}
+
+
+def test_aiokafkas_messages_are_what_we_build_and_read() -> None:
+    from aiokafka.client import AIOKafkaClient, CoordinationType
+    from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
+    from aiokafka.protocol.commit import OffsetFetchRequest
+
+    assert CoordinationType.GROUP == 0
+    assert {"bootstrap", "coordinator_lookup", "send", "close"} <= set(dir(AIOKafkaClient))
+    assert list(inspect.signature(OffsetFetchRequest.__init__).parameters)[1:3] == ["consumer_group", "partitions"]
+    share = ConsumerProtocolMemberAssignment(1, [("t", [0, 2])], b"")
+    assert ConsumerProtocolMemberAssignment.decode(share.encode()).assignment == [("t", [0, 2])]
+    member = ConsumerProtocolMemberMetadata.decode(ConsumerProtocolMemberMetadata(1, ["t"], b"worker-1").encode())
+    assert (list(member.subscription), member.user_data) == (["t"], b"worker-1")
+
+
+def test_confluents_private_names_are_its_public_ones() -> None:
+    from confluent_kafka import admin
+    from confluent_kafka.admin import _listoffsets, _scram
+
+    assert vars(admin)["OffsetSpec"] is _listoffsets.OffsetSpec
+    for name in ("ScramCredentialInfo", "ScramMechanism", "UserScramCredentialUpsertion"):
+        assert vars(admin)[name] is getattr(_scram, name)
 
 
 def assigned_attributes(function: Any) -> set[str]:
