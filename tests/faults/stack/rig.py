@@ -292,7 +292,8 @@ class Rig:
         for agent in chosen(self.settings.agents):
             found[agent.name] = sum(place.lag for place in lag(cluster, agent.group, [t.name for t in agent.sources]))
         found["sink"] = sum(place.lag for place in lag(cluster, "livetide-sink", list(TABLE_OF)))
-        for name, topic in PLAIN.items():
+        plain = PLAIN | ({"delivery-webhook": topics.ALERTS} if self.settings.webhook_url else {})
+        for name, topic in plain.items():
             found[name] = sum(place.lag for place in lag(cluster, f"livetide-{name}", [topic.name]))
         return {name: count for name, count in found.items() if count}
 
