@@ -36,7 +36,7 @@ class Relation:
     follows: str = ""
 
 
-_CREATE = re.compile(r"CREATE (TABLE|MATERIALIZED VIEW|VIEW) \$\{(?:table|view) (\w+)\}")
+_CREATE = re.compile(r"CREATE (?:OR REPLACE )?(TABLE|MATERIALIZED VIEW|VIEW) \$\{(?:table|view|replaced) (\w+)\}")
 _END = re.compile(r";[ \t]*(?:\n|$)")
 _KINDS = {"TABLE": "table", "VIEW": "view", "MATERIALIZED VIEW": "feed"}
 _COLUMN = re.compile(r"^ {4}(?!INDEX )(\w+) (.+)$")
@@ -54,14 +54,13 @@ _AS = re.compile(r"(?:.* AS )?(?:\w+\.)?(\w+)")
 
 def relations() -> list[Relation]:
     """Everything that the schema makes, tables first, in order of name. Raises :class:`FatalError` for SQL it cannot read."""
-    found = [one for migration in load() for one in _relations(migration.text)]
-    named = {one.name: one for one in found}
+    named = {one.name: one for migration in load() for one in _relations(migration.text)}  # of two views the later holds
     for migration in load():
         for name, column, words in _SAID_LATER.findall(migration.text):
             columns = named[name].columns
             (at,) = [number for number, one in enumerate(columns) if one.name == column]
             columns[at] = replace(columns[at], comment=words.replace("''", "'"))
-    return sorted(found, key=lambda one: (("table", "view", "feed").index(one.kind), one.name))
+    return sorted(named.values(), key=lambda one: (("table", "view", "feed").index(one.kind), one.name))
 
 
 def _relations(text: str) -> Iterator[Relation]:
@@ -97,7 +96,7 @@ def _columns(statement: str) -> Iterator[Column]:
 
 def _selected(statement: str) -> Iterator[str]:
     """The names of what a view selects: one a line."""
-    body = statement[statement.index("SELECT") + len("SELECT") : statement.index("\nFROM ")]
+    body = statement[statement.index("SELECT") + len("SELECT") : statement.index("\nFROM")]
     for line in body.splitlines():
         if line.strip() and (match := _AS.fullmatch(line.strip().rstrip(","))):
             yield match[1]

@@ -14,17 +14,24 @@ first stops before it has written a row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import logging
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from storage.client import StoreClient
-from streams.records import FatalError
+from streams.records import FatalError, LivetideError
 
+log = logging.getLogger(__name__)
 TABLE: Final = "live.sink_ledger"
+DONE: Final = "live.sink_done"
 COLUMNS: Final = ("log_id", "topic", "partition", "first", "last", "before", "after", "owner")
 KEPT: Final = 8
 MANY: Final = 1_000
+# Nobody waits for a pruning: a server of the cluster that is away does it when it is back.
+UNHURRIED: Final = {"lightweight_deletes_sync": 0, "distributed_ddl_task_timeout": 0}
+_DISTRIBUTED: Final = re.compile(r"Distributed\('((?:[^'\\]|\\.)*)', '[^']*', '(\w+)'")
 
 
 @dataclass(frozen=True)
@@ -97,9 +104,25 @@ class Ledger:
         )
         return {(row[0], row[1]): (row[2], row[3], row[4]) for row in rows}
 
+    def mark(self, done: Mapping[tuple[str, int], int]) -> None:
+        """Say that everything up to these offsets is in the tables, where no further claim says it soon (``sink_progress``)."""
+        columns: list[list[object]] = [
+            [self._log_id] * len(done), [topic for topic, _ in done], [partition for _, partition in done], list(done.values()),
+        ]  # fmt: skip
+        if done:
+            self._client.insert(DONE, ("log_id", "topic", "partition", "done"), columns)
+
     def prune(self, partitions: Iterable[tuple[str, int]]) -> None:
-        """Forget old batches of these partitions, all but the newest few, where there are many."""
-        wanted = sorted(partitions)
+        """Forget old batches of these partitions, all but the newest few, where there are many.
+
+        What cannot be forgotten is in nobody's way: a store that refuses is told of in the log, and asked again another time.
+        """
+        try:
+            self._prune(sorted(partitions))
+        except LivetideError as error:
+            log.warning("the ledger was not pruned, and grows: %s", error)
+
+    def _prune(self, wanted: Sequence[tuple[str, int]]) -> None:
         long = wanted and self._client.execute(
             f"SELECT topic, partition, arraySort(groupArray(first))[-{KEPT}] FROM {TABLE} "  # noqa: S608 - the name is ours; values are parameters
             f"WHERE log_id = %(log)s AND (topic, partition) IN %(wanted)s GROUP BY topic, partition HAVING count() > {MANY}",
@@ -108,9 +131,16 @@ class Ledger:
         if long:
             where, values = _each(long)
             self._client.execute(
-                f"DELETE FROM {TABLE} WHERE log_id = %(log)s AND ({where.format('first <')})",  # noqa: S608 - the name is ours; values are parameters
+                f"DELETE FROM {self._stored()} WHERE log_id = %(log)s AND ({where.format('first <')})",  # noqa: S608 - the name is ours; values are parameters
                 {"log": self._log_id} | values,
+                settings=UNHURRIED,
             )
+
+    def _stored(self) -> str:
+        """Where the ledger's rows lie: a Distributed table has none, and takes no DELETE."""
+        rows = self._client.execute("SELECT engine_full FROM system.tables WHERE database = 'live' AND name = 'sink_ledger'")
+        distributed = _DISTRIBUTED.match(str(rows[0][0])) if rows else None
+        return f"live.{distributed[2]} ON CLUSTER '{distributed[1]}'" if distributed else TABLE
 
 
 def _each(places: Iterable[Sequence[Any]]) -> tuple[str, dict[str, Any]]:

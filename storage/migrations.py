@@ -5,6 +5,7 @@ A file is SQL with a few holes, so that one text serves a single server and a cl
     ${table NAME}              a stored table: ``live.NAME``, or ``live.NAME_local`` on every server of the cluster
     ${local NAME}              the stored table again, where a view reads or writes it
     ${view NAME}               a view
+    ${replaced NAME}           a view that a file before this one made, behind ``CREATE OR REPLACE VIEW``
     ${engine E(args)}          ``E(args)``, or its Replicated form
     ${settings}                what every stored table is set to
     ${distributed NAME [by X]} the table over all servers, split by room (or by X); nothing on a single server
@@ -121,6 +122,8 @@ def _fill(hole: str, argument: str, cluster: str) -> str:
         return f"IF NOT EXISTS {DATABASE}.{argument}{'_local' if cluster else ''}{on}"
     if hole == "view":
         return f"IF NOT EXISTS {DATABASE}.{argument}{on}"
+    if hole == "replaced":
+        return f"{DATABASE}.{argument}{on}"
     if hole == "local":
         return f"{DATABASE}.{argument}{'_local' if cluster else ''}"
     if hole == "engine":

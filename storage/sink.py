@@ -27,6 +27,7 @@ from storage.pace import in_round, pause_ms, ripe
 from storage.rows import TABLE_OF
 from storage.sink_lag import Lag, ends_of
 from storage.sink_letters import Letters
+from storage.sink_progress import Marks
 from storage.sink_recovery import Key, Recovery
 from storage.sink_round import Round
 from storage.writer import Writer
@@ -100,6 +101,7 @@ class Sink:
             )
         )  # fmt: skip
         self._lag = Lag(ends_of(cluster.client()), meter)
+        self._marks = Marks()
         self._partitions: dict[Key, Partition] = {}
         self._overtaken = False
         self._unread: list[Key] = []
@@ -169,6 +171,7 @@ class Sink:
             self._flush(partitions)
         elif urgent or any(p.due or ripe(p, now, pause) for p in partitions):
             self._flush(in_round(partitions, now, pause))
+        self._tell_progress()
         if self._overtaken:
             self._assigned(self._consumer, self._consumer.assignment())
 
@@ -177,6 +180,7 @@ class Sink:
         try:
             if not self._unread:
                 self._flush(self._partitions.values())
+            self._tell_progress(last=True)
         except (_Moved, _Stopped):
             log.info("stopped with rows not yet in the store; they are read again at the next start")
 
@@ -248,6 +252,11 @@ class Sink:
             self._check_refusal(error.args[0])
         for place in offsets:
             self._lag.reached((place.topic, place.partition), place.offset)
+            self._marks.reached((place.topic, place.partition), place.offset - 1, self._clock())
+
+    def _tell_progress(self, *, last: bool = False) -> None:
+        assert self._ledger is not None
+        self._marks.tell(self._ledger.mark, self._clock(), last=last)
 
     def _patiently(self, work: Callable[[], T]) -> T:
         """Try until the store takes it. Partitions are paused meanwhile, and the group is kept by polling."""
@@ -296,6 +305,7 @@ class Sink:
         self._partitions = {}
         self._overtaken = False
         self._lag.forget()
+        self._marks.forget()
         self._unread = []
         self._buffered = 0
         self._ready, self._trouble = False, "waits for its partitions"
@@ -308,6 +318,7 @@ class Sink:
         for key, start in starts.items():
             self._partitions[key] = start.partition
             self._lag.reached(key, start.reached)
+            self._marks.reached(key, start.reached - 1, self._clock())
         self._unread = []
         places = [TopicPartition(*key, start.offset) for key, start in starts.items()]
         self._consumer.assign(places)

@@ -25,6 +25,7 @@ from storage.rows import TABLES
 from streams.gateway import events
 from streams.gateway.app import GatewayConfig, create_app
 from streams.gateway.auth import bearer_key, signature, webhook_secret
+from streams.gateway.intake import MOST_DAYS
 from streams.gateway.memory_log import MemoryLog
 from streams.gateway.openapi import document
 from streams.records import Alert, RetryError
@@ -114,7 +115,8 @@ def curl_lines() -> list[list[str]]:
     found = []
     for page in pages():
         for one in blocks(page):
-            words = shlex.split(one.text, comments=True) if one.language == "sh" and "curl " in one.text else []
+            text = one.text.replace("$(date +%s)", str(int(time.time())))
+            words = shlex.split(text, comments=True) if one.language == "sh" and "curl " in one.text else []
             starts = [at for at, word in enumerate(words) if word == "curl"]
             found += [words[start:end] for start, end in pairwise([*starts, len(words)])]
     return [words for words in found if any("/v1/rooms/" in word for word in words)]
@@ -153,7 +155,10 @@ def test_the_statuses_and_limits_are_the_gateways() -> None:
     given = GatewayConfig("", "", "")
     assert limits["events in a request"] == f"{given.max_events:,}"
     assert limits["bytes of a body, as sent and expanded"] == f"{given.max_body >> 20} MiB"
-    assert limits["time until the body has arrived"] == f"{given.body_s:g} s"
+    assert limits["time until the whole body has arrived"] == f"{given.body_s:g} s; {given.unverified_s:g} s when it is signed"
+    unverified = f"{given.max_unverified >> 20} MiB and {given.max_unverified_bodies} at a time; "
+    assert limits["signed bodies that are being read, since nobody knows yet who sends them"].startswith(unverified)
+    assert limits["days that the events of one request lie on, in a replay"] == str(MOST_DAYS)
     assert limits["bodies being worked on, all together"] == f"{given.max_memory >> 20} MiB"
 
 
@@ -220,4 +225,5 @@ def test_the_tables_are_the_stores() -> None:
         for row in table("data.md", "name", "a row is", "key", "kept, by ingest time")
         for name in row[0].split(",")
     }
-    assert {one.name for one in TABLES} | {"chat_minutes", "sales_minutes", "alerts_now", "intents_now"} <= rows
+    views = {"chat_minutes", "sales_minutes", "sales_once", "sink_progress", "alerts_now", "intents_now"}
+    assert {one.name for one in TABLES} | views <= rows

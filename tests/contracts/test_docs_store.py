@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from analytics.comprehension import Comprehension
+from storage.ledger import Ledger
 from storage.rows import TABLE_OF
 from streams.records import (
     Alert,
@@ -75,6 +76,7 @@ def filled(store: StoreProcess) -> StoreProcess:
         table = TABLE_OF[TOPIC_OF[type(record)].name]
         columns = [list(column) for column in zip(*table.rows(record, 0, offset), strict=True)]
         client.insert(f"live.{table.name}", table.columns, columns)
+    Ledger(client, "docs", "docs").mark({("live.sales", 0): 100})
     client.close()
     return store
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
-from storage.ledger import Claim, Ledger
 from storage.rows import TABLE_OF
 from streams import records as r
-from streams.records import FatalError
 from streams.topics import TOPIC_OF, partition_of
 from tests.faults.support.sinkworld import NOW, Keep, World, count_of, end, module_store, mood_of, own_broker, world
 from tests.storage.support import until
@@ -189,38 +186,6 @@ def test_rows_under_another_token_are_one_row_and_count_once(world: World) -> No
         client.insert("live.danmaku", table.columns, [list(c) for c in zip(*rows, strict=True)], token=f"{room}:{token}")
     assert client.execute("SELECT count() FROM live.danmaku WHERE room_id = %(r)s", {"r": room}) == [(100,)]
     assert client.execute("SELECT sum(messages) FROM live.chat_minutes WHERE room_id = %(r)s", {"r": room}) == [(100,)]
-    client.close()
-
-
-def test_the_ledger_gives_each_offset_to_one_sink(world: World) -> None:
-    client = world.store.client()
-    mine, other = Ledger(client, world.group, "mine"), Ledger(client, world.group, "other")
-    mine.claim([Claim("t", 0, 0, 9, {}, {"w": 3}), Claim("t", 1, 0, 4)], "1")
-    mine.claim([Claim("t", 0, 0, 9, {}, {"w": 3}), Claim("t", 1, 0, 4)], "1")
-    assert mine.newest([("t", 0), ("t", 1), ("t", 2)]) == {
-        ("t", 0): Claim("t", 0, 0, 9, {}, {"w": 3}, "mine"),
-        ("t", 1): Claim("t", 1, 0, 4, {}, {}, "mine"),
-    }
-    other.claim([Claim("t", 0, 10, 20, {"w": 3}, {"w": 8})], "1")
-    with pytest.raises(FatalError, match="t/0: another sink has claimed from offset 10"):
-        mine.claim([Claim("t", 0, 10, 14, {"w": 3}, {"w": 5})], "2")
-    assert mine.newest([("t", 0)])["t", 0].last == 20
-    client.close()
-
-
-def test_the_ledger_forgets_what_is_long_done(world: World) -> None:
-    client = world.store.client()
-    ledger = Ledger(client, world.group, "mine")
-    for partition, many in ((0, 1200), (1, 1100), (2, 30)):
-        offsets = list(range(many))
-        columns: list[list[Any]] = [[world.group] * many, ["t"] * many, [partition] * many, offsets, offsets, ["mine"] * many]
-        client.insert("live.sink_ledger", ["log_id", "topic", "partition", "first", "last", "owner"], columns)
-    ledger.prune([("t", 0), ("t", 1), ("t", 2)])
-    left = client.execute(
-        "SELECT partition, count(), max(first) FROM live.sink_ledger WHERE log_id = %(l)s GROUP BY 1 ORDER BY 1",
-        {"l": world.group},
-    )
-    assert left == [(0, 8, 1199), (1, 8, 1099), (2, 30, 29)]
     client.close()
 
 
