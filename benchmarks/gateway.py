@@ -44,11 +44,11 @@ TEXTS = [
 
 
 def body(room: str, batch: int, size: int, now: int) -> bytes:
-    """A batch of chat as a source would post it: every message new, every third viewer a known one."""
+    """A batch of chat as a source would post it: every message new, every third of a viewer who has said something before."""
     lines = (
         json.dumps(
             {
-                "kind": "chat", "id": f"{room}-{batch}-{i}", "ts": now + i, "user": f"viewer-{(batch * size + i) % 3000}",
+                "kind": "chat", "id": f"{room}-{batch}-{i}", "ts": now + i, "user": f"viewer-{viewer(batch * size + i)}",
                 "text": TEXTS[i % len(TEXTS)],
             },
             ensure_ascii=False,
@@ -56,6 +56,11 @@ def body(room: str, batch: int, size: int, now: int) -> bytes:
         for i in range(size)
     )  # fmt: skip
     return "\n".join(lines).encode()
+
+
+def viewer(message: int) -> int:
+    """Who says the message of this number: a new viewer, or at every third one the viewer of a hundred messages ago."""
+    return message if message % 3 else message - 100
 
 
 async def post_all(url: str, master: str, bodies: dict[str, list[bytes]]) -> list[float]:
@@ -117,13 +122,13 @@ def measure(batches: int = 60, size: int = 500) -> dict[str, Any]:
     """Start broker and gateway, post, stop; the figures."""
     with tempfile.TemporaryDirectory() as folder:
         data, port = Path(folder), free_port()
-        broker = EmbeddedBroker(data / "kafka", CACHE, port, free_port({port}), password=None)
+        broker = EmbeddedBroker(data / "kafka", CACHE, port, free_port({port}), password=load_secrets(data)["kafka_password"])
         broker.start()
         try:
             cluster = broker.cluster()
             create_topics(cluster, (DANMAKU, DEADLETTER))
             settings = Settings.model_validate(
-                {"data": data, "kafka": cluster.servers, "gateway_port": free_port({port}), "room_rate": 10_000_000}
+                {"data": data, "kafka_port": port, "gateway_port": free_port({port}), "room_rate": 10_000_000}
             )
             return _measure(settings, cluster, batches, size)
         finally:

@@ -19,24 +19,26 @@ from streams.kafka import Cluster
 from streams.records import RetryError
 
 LOOK_S = 0.05
+PASSWORD = "of-this-benchmark"
+"""Brokers ask for one as the product's does."""
 LISTENING = ("kafka_port", "kafka_controller_port", "store_port", "store_http_port", "gateway_port", "console_port")
 
 
 @contextmanager
-def fresh_broker(partitions: int = 4) -> Iterator[Cluster]:
-    """A real broker in a folder that goes when the block ends."""
+def fresh_broker(partitions: int = 4, password: str | None = PASSWORD) -> Iterator[Cluster]:
+    """A real broker in a folder that goes when the block ends. It asks for a password unless that is None."""
     with tempfile.TemporaryDirectory() as folder:
-        broker = _started(Path(folder))
+        broker = _started(Path(folder), password)
         try:
             yield broker.cluster(partitions)
         finally:
             broker.stop()
 
 
-def _started(folder: Path) -> EmbeddedBroker:
+def _started(folder: Path, password: str | None) -> EmbeddedBroker:
     for attempt in range(4):
         port = free_port()
-        broker = EmbeddedBroker(folder / str(attempt), CACHE, port, free_port({port}), password=None)
+        broker = EmbeddedBroker(folder / str(attempt), CACHE, port, free_port({port}), password=password)
         try:
             broker.start()
         except RetryError as error:

@@ -176,7 +176,7 @@ def _count(client: StoreClient) -> int:
 def measure(rows: int = 500_000) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
-        broker = EmbeddedBroker(Path(folder) / "kafka", CACHE, port, free_port({port}), password=None)
+        broker = EmbeddedBroker(Path(folder) / "kafka", CACHE, port, free_port({port}), password=PASSWORD)
         broker.start()
         try:
             cluster = broker.cluster(partitions=PARTITIONS)

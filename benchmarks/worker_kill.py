@@ -19,6 +19,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from benchmarks.gauge import PASSWORD
 from benchmarks.shell import NullMeter, agent_of
 from livetide.settings import CACHE
 from streams import admin
@@ -121,7 +122,7 @@ def main() -> None:
     stop = threading.Event()
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
-        broker = EmbeddedBroker(Path(folder), CACHE, port, free_port({port}), password=None)
+        broker = EmbeddedBroker(Path(folder), CACHE, port, free_port({port}), password=PASSWORD)
         broker.start()
         try:
             cluster = broker.cluster(partitions=4)

@@ -100,7 +100,7 @@ def run(peer: Peer, cluster: Cluster, form: str, records: int, seconds: float) -
 
 def measure(messages: int, seconds: float) -> dict[str, Any]:
     """Messages per CPU-second by form and program, and how many times that the agent shell does."""
-    with fresh_broker() as cluster:
+    with fresh_broker(password=None) as cluster:  # the others are as their tutorials have them
         create_topics(cluster, [*TOPICS.values(), dataclasses.replace(DANMAKU, name=SINGLE)])
         envelopes = fill(cluster, messages, ENVELOPE)
         fill_single(cluster, messages)
