@@ -28,7 +28,13 @@ class Findings:
     clips: list[dict[str, Any]] = field(default_factory=list)
     groups: int = 0
     mood_seconds: int = 0
-    spoken: list[dict[str, Any]] = field(default_factory=list)
+    commands: list[dict[str, Any]] = field(default_factory=list)
+    replies: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def spoken(self) -> list[dict[str, Any]]:
+        """The host's replies that came to sound."""
+        return [reply for reply in self.replies if reply["type"] == "spoken"]
 
 
 _NEWEST = "(SELECT * FROM {table} WHERE room_id = %(room)s ORDER BY revision DESC LIMIT 1 BY id)"
@@ -69,5 +75,6 @@ def find(rows: Rows, raw: Rows, room: str) -> Findings:
     found.highlights, found.clips = newest("highlights"), newest("clips")
     found.groups = one("SELECT uniqExact(id) AS n FROM intents WHERE room_id = %(room)s")["n"]
     found.mood_seconds = one("SELECT uniqExact(id) AS n FROM mood WHERE room_id = %(room)s")["n"]
-    found.spoken = rows("SELECT * FROM host_events WHERE room_id = %(room)s AND type = 'spoken' ORDER BY ts", given)
+    found.commands = [command for command in newest("host_commands") if command["action"] != "stop"]
+    found.replies = newest("host_events")
     return found

@@ -60,20 +60,29 @@ def run(show: Show, given: Settings, screen: Screen) -> bool:
         stack = Stack(Settings(**(given.model_dump(exclude_unset=True) | webhook | {"data": data})))
         stack.down()  # what an interrupted demo left behind
         began = time.monotonic()
-        signal.signal(signal.SIGTERM, _asked_to_end)
+        for number in _endings():
+            signal.signal(number, _asked_to_end)
         try:
             settings = _start(stack, screen)
             good = _perform(show, settings, receiver, screen, began)
             if show.keep_open:
                 _stay_open(screen)
         finally:
-            screen.print("Stopping the stack …")
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                screen.print("Stopping the stack …")
             stack.down()
     return good
 
 
+def _endings() -> list[signal.Signals]:
+    """How the demo is asked to end: by a service manager, by the closing of its terminal. What `nohup` ignores stays so."""
+    return [one for one in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(one) != signal.SIG_IGN]
+
+
 def _asked_to_end(number: int, _frame: object) -> NoReturn:
-    """SIGTERM ends the demo as Ctrl-C does: with its stack."""
+    """The demo ends as by Ctrl-C: with its stack. Once is enough: a second signal must not break off the ending."""
+    for one in _endings():
+        signal.signal(one, signal.SIG_IGN)
     raise SystemExit(128 + number)
 
 
@@ -208,10 +217,10 @@ def _where(settings: Settings, room: str, found: Findings, truth_path: Path, scr
 
 
 def _stay_open(screen: Screen) -> None:
-    screen.print("[bold]The stack stays up until Ctrl-C.[/]")
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, *_endings()):
         signal.signal(number, lambda *_: stop.set())
+    screen.print("[bold]The stack stays up until Ctrl-C.[/]")
     stop.wait()
 
 

@@ -12,7 +12,8 @@ from livetide.demo.receiver import Delivered
 from streams.sources.simulator.truth import ExpectedAlert, PlantedMoment, Truth
 
 ALERT_WITHIN_MS = 10_000
-"""The promise: an alert at most this long after the message that completes the evidence."""
+"""The promise: an alert at most this long after the message that completes the evidence. It holds by both clocks: when it was
+raised by the room's, and when it reached the webhook by the wall's (a demo plays faster than real time)."""
 MOMENT_WITHIN_MS = 20_000
 OVERLAP = 0.5
 ANSWERED = 0.85
@@ -42,7 +43,7 @@ def compare(truth: Truth, found: Findings, delivered: list[Delivered], whole_fra
         *_answers(truth, found),
         *_moments(truth, found, whole_frames),
         *_paragraphs(truth, found),
-        Line("spoken replies", "", f"{len(found.spoken)}", len(found.spoken) > 0, _latency(found)),
+        _replies(found),
         Line(
             "question groups, mood seconds",
             "",
@@ -65,6 +66,8 @@ def still_to_come(truth: Truth, found: Findings) -> str:
         return "a highlight is still provisional"
     if any(paragraph["status"] == "open" for paragraph in found.paragraphs):
         return "a product paragraph is still open"  # the last of a room ends by the host's silence
+    if {command["id"] for command in found.commands} - {reply["command"] for reply in found.replies}:
+        return "a reply is being spoken"
     finals = {moment["id"] for moment in found.highlights if moment["status"] == "final"}
     return "a clip is being cut" if finals - {clip["highlight"] for clip in found.clips} else ""
 
@@ -95,13 +98,16 @@ def _alerts(truth: Truth, found: Findings, delivered: list[Delivered]) -> Iterat
         mine = [alert for alert in firing if _answers_to(alert, expected)]
         delay = (_ms(mine[0]["ts"]) - expected.evidence_ts) / 1000 if mine else None
         ids = {alert["id"] for alert in mine}
-        arrived = [one.delay_ms for one in delivered if one.id in ids and one.state == "firing"]
-        told = "none" if delay is None else "raised, and not delivered"
+        arrived = sorted((one.revision, one.delay_ms) for one in delivered if one.id in ids and one.state == "firing")
+        told, note, ok = "none", "", False
+        if delay is not None:
+            told, note = "raised, and not delivered", _how_early(delay)
         if delay is not None and arrived:
-            told = f"at the webhook after {min(arrived) / 1000:.2f} s"
-        ok = delay is not None and delay * 1000 <= ALERT_WITHIN_MS and bool(arrived)
-        what = f"alert: {expected.topic}, {expected.speed} rise"
-        yield Line(what, f"{expected.users} people", told, ok, "" if delay is None else _how_early(delay))
+            waited = arrived[0][1]  # of the first one that came
+            told = f"at the webhook after {waited / 1000:.2f} s"
+            ok = max(delay * 1000, waited) <= ALERT_WITHIN_MS
+            note += "" if ok else f"; promised: within {ALERT_WITHIN_MS / 1000:.0f} s by both clocks"
+        yield Line(f"alert: {expected.topic}, {expected.speed} rise", f"{expected.users} people", told, ok, note)
     excused = [alert for alert in firing if any(_answers_to(alert, expected) for expected in truth.alerts_expected)]
     wrong = [alert for alert in firing if alert not in excused]
     words = ", ".join(sorted({f"{alert['topic']} {alert['examples'][:1]}" for alert in wrong}))
@@ -172,6 +178,14 @@ def _paragraphs(truth: Truth, found: Findings) -> Iterator[Line]:
 def _iou(paragraph: dict[str, Any], start: int, end: int) -> float:
     a, b = _ms(paragraph["ts"]), _ms(paragraph["end_ts"])
     return max(0, min(b, end) - max(a, start)) / max(max(b, end) - min(a, start), 1)
+
+
+def _replies(found: Findings) -> Line:
+    """What the host was told to say, and whether each of it came to sound."""
+    told, spoken = {command["id"] for command in found.commands}, {reply["command"] for reply in found.spoken}
+    silent = [reply["reason"] for reply in found.replies if reply["type"] != "spoken"]
+    note = "; ".join(part for part in (_latency(found), *sorted(set(silent))[:2]) if part)
+    return Line("spoken replies", f"{len(told)} told", f"{len(spoken)}", bool(told) and spoken == told, note)
 
 
 def _latency(found: Findings) -> str:

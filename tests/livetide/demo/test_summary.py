@@ -81,6 +81,10 @@ TRUTH = Truth(
 ALERT = {"id": "a1", "topic": "quality", "words": ["质量差"], "examples": ["质量差"], "state": "firing", "ts": at(111)}
 ANSWER = {"status": "given", "matched": "price"}
 DELIVERED = Delivered("a1", 2, "firing", 2, "quality", 900)
+SPOKEN = {
+    "command": "command:1", "type": "spoken", "reason": "", "latency_ms": {"total": 400.0}, "simulated": ["avatar"],
+}  # fmt: skip
+SKIPPED = SPOKEN | {"type": "skipped", "reason": "it came 31 s late", "latency_ms": {}}
 
 
 def everything() -> Findings:
@@ -101,7 +105,8 @@ def everything() -> Findings:
         clips=[{"highlight": "h1", "status": "ready", "reason": ""}],
         groups=3,
         mood_seconds=300,
-        spoken=[{"latency_ms": {"total": 400.0}, "simulated": ["avatar"]}],
+        commands=[{"id": "command:1", "action": "answer"}],
+        replies=[SPOKEN],
     )
 
 
@@ -114,6 +119,19 @@ def test_how_early_an_alert_was_raised_is_said_in_words(seconds: float, said: st
     (line,) = [line for line in compare(TRUTH, found, [DELIVERED], 1) if line.what.startswith("alert:")]
     assert (line.found, line.ok) == ("at the webhook after 0.90 s", True)
     assert line.note == f"raised {said} the last planted sign of it"
+
+
+def test_an_alert_that_came_late_says_what_was_promised() -> None:
+    late = [replace(DELIVERED, delay_ms=120_000)]
+    (line,) = [line for line in compare(TRUTH, everything(), late, 1) if line.what.startswith("alert:")]
+    assert (line.found, line.ok) == ("at the webhook after 120.00 s", False)
+    assert line.note.endswith("; promised: within 10 s by both clocks")
+
+
+def test_a_reply_that_did_not_come_to_sound_says_why() -> None:
+    found = replace(everything(), replies=[SKIPPED])
+    (line,) = [line for line in compare(TRUTH, found, [DELIVERED], 1) if line.what == "spoken replies"]
+    assert (line.planted, line.found, line.ok, line.note) == ("1 told", "0", False, "it came 31 s late")
 
 
 def test_nothing_is_missed_when_all_came_out() -> None:
@@ -144,7 +162,10 @@ LOSSES: list[tuple[str, dict[str, Any]]] = [
     ("highlights", {"highlights": [{"id": "h1", "status": "withdrawn", "ts": at(52)}]}),
     ("clips", {"clips": [{"highlight": "h1", "status": "failed", "reason": "no video"}]}),
     ("product paragraphs, complete", {"paragraphs": everything().paragraphs[:1]}),
-    ("spoken replies", {"spoken": []}),
+    ("spoken replies", {"replies": []}),
+    ("spoken replies", {"replies": [SKIPPED]}),
+    ("spoken replies", {"commands": [{"id": "command:1"}, {"id": "command:2"}]}),
+    ("spoken replies", {"commands": [], "replies": []}),
     ("question groups, mood seconds", {"mood_seconds": 0}),
 ]
 
@@ -159,6 +180,8 @@ def test_each_loss_is_noticed(what: str, damage: dict[str, Any]) -> None:
     [
         ("alert: quality, fast rise", [], 1),
         ("alert: quality, fast rise", [replace(DELIVERED, id="another")], 1),
+        ("alert: quality, fast rise", [replace(DELIVERED, delay_ms=120_000)], 1),
+        ("alert: quality, fast rise", [replace(DELIVERED, delay_ms=10_001), replace(DELIVERED, revision=3)], 1),
         ("clips", [DELIVERED], 0),
     ],
 )
@@ -171,6 +194,7 @@ def test_an_undelivered_alert_and_a_torn_clip_are_noticed(what: str, delivered: 
     [
         ("rows", lambda found: replace(found, rows=TRUTH.events | {"sale": 19})),
         ("provisional", lambda found: replace(found, highlights=[*found.highlights, {"id": "h2", "status": "provisional"}])),
+        ("reply", lambda found: replace(found, replies=[])),
         ("open", lambda found: replace(found, paragraphs=[*found.paragraphs, {"status": "open"}])),
         ("clip", lambda found: replace(found, highlights=[*found.highlights, {"id": "h2", "status": "final"}])),
         ("clip", lambda found: replace(found, clips=[{"highlight": "of an earlier run"}])),
