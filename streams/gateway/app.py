@@ -20,7 +20,7 @@ from streams.gateway.border import Batch, check_name, read_document, read_lines
 from streams.gateway.events import Problem
 from streams.gateway.generations import FIRST, Generation
 from streams.gateway.intake import Intake, Outcome
-from streams.gateway.limits import Memory, Rates, gunzip, read_body
+from streams.gateway.limits import Memory, Rates, Strangers, gunzip, read_body
 from streams.gateway.log import Log
 from streams.gateway.people import Pseudonyms
 from streams.gateway.refused import RefusedError
@@ -54,7 +54,10 @@ class GatewayConfig:
     max_body: int = 4 << 20
     max_events: int = 5000
     max_memory: int = 128 << 20
+    max_unverified: int = 32 << 20
+    max_unverified_bodies: int = 64
     body_s: float = 20
+    unverified_s: float = 10
     answer_s: float = 10
     envelope_messages: int = 64
     envelope_s: float = 0.1
@@ -135,6 +138,7 @@ class Gateway:
         self._scrape = scrape
         self._attempts = auth.Attempts()
         self._memory = Memory(config.max_memory)
+        self._strangers = Strangers(config.max_unverified, config.max_unverified_bodies)
         self._api = openapi.document(config.max_events, config.max_body)
         self._intake = Intake(
             log,
@@ -166,21 +170,30 @@ class Gateway:
         signed = None
         if bearer is not None:
             auth.check_bearer(bearer, auth.bearer_key(self._config.master, room, self._generations(room).bearer))
+            body = await read_body(request, self._config.max_body, self._memory, self._config.body_s)
         else:
             signed = auth.stamp(request.headers, started)
-        body = await read_body(request, self._config.max_body, self._memory, self._config.body_s)
+            body = await self._signed_body(request, room)
         try:
             if signed is None:
                 outcome = await self._take(request, room, body)
             else:
-                secret = auth.webhook_secret(self._config.master, room, self._generations(room).webhook)
-                auth.check_signature(request.headers, body, secret)
                 outcome = await self._take_once(request, room, body, signed)
         finally:
             self._memory.give_back(len(body))
         self._meter.observe("gateway_ack_seconds", max(0, self._clock() - started) / 1000)
         self._meter.gauge("gateway_backlog", self._log.backlog)
         return _json(outcome.status, outcome.answer, outcome.retry_after)
+
+    async def _signed_body(self, request: Request, room: str) -> bytes:
+        """A body whose signature is right. Until that is known its sender may be anybody, so it is read at their expense."""
+        host = request.client.host if request.client else ""
+        with self._strangers.admit(host) as budget:
+            body = await read_body(request, self._config.max_body, budget, self._config.unverified_s)
+            secret = auth.webhook_secret(self._config.master, room, self._generations(room).webhook)
+            auth.check_signature(request.headers, body, secret)
+        self._memory.take(len(body))
+        return body
 
     async def _take_once(self, request: Request, room: str, body: bytes, signed: auth.Signed) -> Outcome:
         attempt = self._attempts.begin(room, signed, self._clock())

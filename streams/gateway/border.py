@@ -7,7 +7,7 @@ Every event of a body ends up either in ``events`` or in ``bad``; nothing that a
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -18,6 +18,8 @@ from streams.records import InvalidError
 
 ROOM = re.compile(r"[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,63}")
 BOM = b"\xef\xbb\xbf"
+WORDS = 200
+"""How much of a decoder's message is passed on: it quotes the value, which may be as long as the body."""
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 HINTS = {
     "ts": "epoch milliseconds, between the years 2000 and 2100",
@@ -38,6 +40,9 @@ class _Raw(msgspec.Struct):
 _raw_document = msgspec.json.Decoder(_Raw)
 
 
+Raws = Sequence[bytes | msgspec.Raw]
+
+
 class Bad(msgspec.Struct, frozen=True):
     """An event that cannot be used: its place, why, and its bytes."""
 
@@ -48,12 +53,20 @@ class Bad(msgspec.Struct, frozen=True):
 
 @dataclass
 class Batch:
-    """The events of one request. ``places[i]`` is the place of ``events[i]`` in the request."""
+    """The events of one request. ``places[i]`` is the place of ``events[i]`` in the request; ``split`` finds their bytes."""
 
     body: bytes
     events: list[Event] = field(default_factory=list)
     places: Sequence[int] = ()
     bad: list[Bad] = field(default_factory=list)
+    split: Callable[[bytes], Raws] = lambda body: [body]
+
+    def without(self, reasons: Mapping[int, str]) -> Batch:
+        """The batch with some events turned bad: reasons by place."""
+        raws = self.split(self.body)
+        bad = [*self.bad, *(Bad(place, reason, bytes(raws[place])) for place, reason in reasons.items())]
+        kept = [pair for pair in zip(self.events, self.places, strict=True) if pair[1] not in reasons]
+        return Batch(self.body, [event for event, _ in kept], [place for _, place in kept], bad, self.split)
 
 
 def check_name(what: str, name: str) -> str:
@@ -69,8 +82,11 @@ def _why(error: Exception, raw: bytes) -> str:
         return f"text is not UTF-8: {error.reason}"
     if isinstance(error, RecursionError):
         return "nested too deeply"
-    message, _, path = str(error).partition(" - at `$")
-    path = path.rstrip("`").lstrip(".")
+    message, _, path = str(error).rpartition(" - at `$")
+    if not message:  # it names no place
+        message, path = path, ""
+    message = message if len(message) <= WORDS else f"{message[:WORDS]}…"
+    path = path.rstrip("`").lstrip(".")[:WORDS]
     if not isinstance(error, msgspec.ValidationError):
         if b"\\ud" in raw or b"\\uD" in raw:
             message += "; a lone surrogate is no character"
@@ -92,8 +108,8 @@ def _check_count(count: int, most: int) -> None:
         raise RefusedError(413, f"{count} events in one request; at most {most} are allowed: send smaller requests")
 
 
-def _one_by_one(body: bytes, raws: Sequence[bytes | msgspec.Raw]) -> Batch:
-    batch = Batch(body)
+def _one_by_one(body: bytes, raws: Raws, split: Callable[[bytes], Raws]) -> Batch:
+    batch = Batch(body, split=split)
     places: list[int] = []
     for index, raw in enumerate(raws):
         try:
@@ -104,6 +120,14 @@ def _one_by_one(body: bytes, raws: Sequence[bytes | msgspec.Raw]) -> Batch:
             places.append(index)
     batch.places = places
     return batch
+
+
+def _lines(body: bytes) -> Raws:
+    return [line for line in body.removeprefix(BOM).split(b"\n") if line.strip()]
+
+
+def _raw_events(body: bytes) -> Raws:
+    return _raw_document.decode(body).events
 
 
 def read_lines(body: bytes, most: int) -> Batch:
@@ -117,10 +141,10 @@ def read_lines(body: bytes, most: int) -> Batch:
         else:
             # as many values as lines: no blank line, no two on one line, none across two
             if len(events) == lines:
-                return Batch(body, events, range(lines))
-    raws = [line for line in body.removeprefix(BOM).split(b"\n") if line.strip()]
+                return Batch(body, events, range(lines), split=_lines)
+    raws = _lines(body)
     _check_count(len(raws), most)
-    return _one_by_one(body, raws)
+    return _one_by_one(body, raws, _lines)
 
 
 def read_document(body: bytes, most: int) -> Batch:
@@ -131,10 +155,10 @@ def read_document(body: bytes, most: int) -> Batch:
         pass
     else:
         _check_count(len(events), most)
-        return Batch(body, events, range(len(events)))
+        return Batch(body, events, range(len(events)), split=_raw_events)
     try:
-        raws = _raw_document.decode(body).events
+        raws = _raw_events(body)
     except UNREADABLE as error:
         return Batch(body, bad=[Bad(0, f'the body is no {{"events": [...]}}: {_why(error, body)}', body)])
     _check_count(len(raws), most)
-    return _one_by_one(body, raws)
+    return _one_by_one(body, raws, _raw_events)

@@ -14,6 +14,7 @@ from msgspec import Meta
 
 YEAR_2000 = 946_684_800_000
 YEAR_2100 = 4_102_444_800_000
+LONGEST_SENTENCE_MS = 3_600_000
 MONEY = re.compile(r"-?[0-9]{1,13}(\.[0-9]{1,2})?")
 
 Id = Annotated[
@@ -80,6 +81,8 @@ class SpeechEvent(BorderEvent, frozen=True, kw_only=True, tag="speech"):
     def __post_init__(self) -> None:
         if self.end < self.ts:
             raise ValueError(f"end: {self.end} is before ts {self.ts}")
+        if self.end - self.ts > LONGEST_SENTENCE_MS:
+            raise ValueError(f"end: {self.end} is more than an hour after ts {self.ts}")
 
 
 class QuestionEntry(msgspec.Struct, frozen=True):

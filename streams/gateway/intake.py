@@ -14,14 +14,16 @@ from streams.gateway.limits import Rates
 from streams.gateway.log import Log
 from streams.gateway.packer import Packer
 from streams.gateway.people import Pseudonyms
-from streams.gateway.skew import Skews
+from streams.gateway.refused import RefusedError
+from streams.gateway.skew import DAY_MS, Skews
 from streams.gateway.tickets import Receipt, Ticket
 from streams.records import DeadLetter, LivetideError, Meter, Record, RetryError, encode
-from streams.topics import DEADLETTER, TOPIC_OF, partition_of
+from streams.topics import DEADLETTER, TOPIC_OF, fitting, partition_of
 from streams.topics import key_of as key_of_record
 
-DEADLETTER_BYTES = 900_000
 MOST_SOURCE_LABELS = 200
+MOST_DAYS = 31
+"""How many days the events of one request may lie on: the tables are cut by days, and each one costs an insert."""
 
 
 @dataclass
@@ -89,14 +91,16 @@ class Intake:
         """Take one request. ``trust_time`` leaves time-stamps as they are: a recording is being played."""
         tally = _Tally(room, source, now_ms)
         self._dedupe.turn(now_ms)
+        if trust_time:
+            _check_days(batch)
+        else:
+            batch = self._without_far(batch, now_ms)
+            tally.shift = self._skews.shift(room, source, [event.ts for event in batch.events], now_ms)
         chats = sum(type(event) is ChatEvent for event in batch.events)
         try:
             if chats < len(batch.events) or batch.bad:
                 await self._log.relief(self._answer_s)
             shed, retry_after = self._shed(room, chats, now_ms) if chats else ("", 0)
-            if batch.events and not trust_time:
-                newest = max(event.ts for event in batch.events)
-                tally.shift = self._skews.shift(room, source, newest, now_ms)
             self._take_chat(tally, batch, shed, trust_time)
             if chats < len(batch.events):
                 self._take_others(tally, batch, trust_time)
@@ -105,6 +109,16 @@ class Intake:
         except RetryError as error:
             return self._failed(tally, batch, error)
         return self._answer(tally, batch, shed, retry_after)
+
+    def _without_far(self, batch: Batch, now_ms: int) -> Batch:
+        """Without the events whose stamps cannot be a live event's. They are bad by themselves, and tell of nobody's clock."""
+        skews = self._skews
+        far = {
+            place: skews.why_far(event.ts, now_ms)
+            for place, event in zip(batch.places, batch.events, strict=True)
+            if skews.is_far(event.ts, now_ms)
+        }
+        return batch.without(far) if far else batch
 
     def _shed(self, room: str, chats: int, now_ms: int) -> tuple[str, int]:
         """Why the chat of this request is not taken now, and when to try again."""
@@ -231,7 +245,7 @@ class Intake:
             answer.error = shed
             return Outcome(429, answer, retry_after)
         if not batch.events:
-            answer.error = "no readable event" if dead else "no event at all"
+            answer.error = "no event that can be used" if dead else "no event at all"
             return Outcome(422, answer)
         return Outcome(202, answer)
 
@@ -247,16 +261,19 @@ class Intake:
         self._packer.flush_all()
 
 
+def _check_days(batch: Batch) -> None:
+    days = len({event.ts // DAY_MS for event in batch.events})
+    if days > MOST_DAYS:
+        raise RefusedError(
+            422,
+            f"the events of this request lie on {days} days, {MOST_DAYS} may be: send a recording in the order of its time",
+        )
+
+
 def _letter(tally: _Tally, bad: Bad) -> DeadLetter:
-    cut = f" (the first {DEADLETTER_BYTES} of {len(bad.raw)} bytes are kept)" if len(bad.raw) > DEADLETTER_BYTES else ""
-    return DeadLetter(
-        topic="gateway",
-        partition=-1,
-        offset=-1,
-        reason=bad.reason + cut,
-        stage="gateway",
-        failed_ts=tally.now_ms,
-        room=tally.room,
-        key=tally.source.encode(),
-        value=bad.raw[:DEADLETTER_BYTES],
-    )
+    return fitting(
+        DeadLetter(
+            topic="gateway", partition=-1, offset=-1, reason=bad.reason, stage="gateway", failed_ts=tally.now_ms,
+            room=tally.room, key=tally.source.encode(), value=bad.raw,
+        )
+    )  # fmt: skip

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ipaddress
 import math
 import zlib
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Iterator
+from typing import Protocol
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -54,6 +58,84 @@ class Memory:
         self.held -= size
 
 
+class Budget(Protocol):
+    """What the bytes of a body are taken from, and given back to."""
+
+    def take(self, size: int) -> None: ...
+    def give_back(self, size: int) -> None: ...
+
+
+def peer_of(host: str) -> str:
+    """Who is behind an address: of IPv6 the network of 64 bits, which is one customer's; anything else as it is."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    if address.version == 4:
+        return host
+    return str(address.ipv4_mapped or ipaddress.ip_network((int(address) >> 64 << 64, 64)))
+
+
+class _Guest:
+    """The budget of one body whose sender is not known."""
+
+    def __init__(self, strangers: Strangers, peer: str) -> None:
+        self._strangers, self._peer = strangers, peer
+        self.held = 0
+
+    def take(self, size: int) -> None:
+        self._strangers.hold(self._peer, size)
+        self.held += size
+
+    def give_back(self, size: int) -> None:
+        self._strangers.hold(self._peer, -size)
+        self.held -= size
+
+
+class Strangers:
+    """Bodies whose signature cannot be checked before they are here: anybody can send those.
+
+    So they live apart, in ``most_bytes`` and at most ``most_bodies`` at a time, of which one peer may have half. Who is known
+    by a bearer key never waits for them.
+    """
+
+    def __init__(self, most_bytes: int, most_bodies: int) -> None:
+        self._most_bytes, self._most_bodies = most_bytes, most_bodies
+        self._bytes: Counter[str] = Counter()
+        self._bodies: Counter[str] = Counter()
+
+    def hold(self, peer: str, size: int) -> None:
+        """Bytes of a peer's bodies, more or fewer; 503 when that is too many."""
+        if size > 0 and (self._bytes[peer] + size > self._most_bytes // 2 or self._bytes.total() + size > self._most_bytes):
+            raise _too_many_strangers()
+        _add(self._bytes, peer, size)
+
+    @contextlib.contextmanager
+    def admit(self, host: str) -> Iterator[Budget]:
+        """A place for one body from ``host``; 503 when there is none. What it holds at the end is given back."""
+        peer = peer_of(host)
+        if self._bodies[peer] >= self._most_bodies // 2 or self._bodies.total() >= self._most_bodies:
+            raise _too_many_strangers()
+        _add(self._bodies, peer, 1)
+        guest = _Guest(self, peer)
+        try:
+            yield guest
+        finally:
+            guest.give_back(guest.held)
+            _add(self._bodies, peer, -1)
+
+
+def _add(counter: Counter[str], peer: str, number: int) -> None:
+    """Who has nothing is forgotten."""
+    counter[peer] += number
+    if not counter[peer]:
+        del counter[peer]
+
+
+def _too_many_strangers() -> RefusedError:
+    return RefusedError(503, "too many signed requests are being read; nothing was taken, send again", retry_after=1)
+
+
 def _too_large(most: int) -> RefusedError:
     return RefusedError(413, f"the body is larger than {most} bytes; send smaller requests")
 
@@ -72,7 +154,7 @@ def gunzip(body: bytes, most: int) -> bytes:
     return expanded
 
 
-async def read_body(request: Request, most: int, memory: Memory, within_s: float) -> bytes:
+async def read_body(request: Request, most: int, memory: Budget, within_s: float) -> bytes:
     """The body as it was sent. What it holds in ``memory`` is the caller's to give back, on success only.
 
     413 beyond ``most`` bytes, as soon as that is known; 408 when it takes longer than ``within_s``.

@@ -17,6 +17,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from streams.kafka import Cluster, Refusal, has_ended
 from streams.records import LivetideError, RetryError
+from streams.topics import DEADLETTER
 
 Settled = Callable[[LivetideError | None], None]
 log = logging.getLogger(__name__)
@@ -124,6 +125,7 @@ class KafkaLog:
         self._settings = cluster.producer(
             linger_ms=linger_ms,
             compression_type="lz4",
+            message_max_bytes=DEADLETTER.max_bytes,
             message_timeout_ms=int(delivery_s * 1000),
             request_timeout_ms=5000,
             socket_timeout_ms=10_000,

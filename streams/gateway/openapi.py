@@ -69,8 +69,9 @@ def _post(max_events: int, max_body: int) -> dict[str, Any]:
             {
                 "name": "clock", "in": "query",
                 "description": (
-                    "`live`: time-stamps are checked against our clock, and a source that is more than two minutes behind or "
-                    "five seconds ahead is corrected. `replay`: they are taken as they are, for recordings and simulations."
+                    "`live`: time-stamps are checked against our clock. A source that is more than two minutes behind or five "
+                    "seconds ahead is corrected; an event that is more than seven days off is refused. `replay`: they are "
+                    "taken as they are, of up to 31 days in one request, for recordings and simulations."
                 ),
                 "schema": {"type": "string", "enum": ["live", "replay"], "default": "live"},
             },
@@ -90,7 +91,7 @@ def _post(max_events: int, max_body: int) -> dict[str, Any]:
             "409": _answer("Replayed: this signed request was taken before."),
             "413": _answer("Too many bytes or too many events."),
             "415": _answer("A content type or encoding that is not spoken here."),
-            "422": _answer("No readable event, or a name that cannot be a room or source.", "Answer", "Problem"),
+            "422": _answer("No event to be used, a name that can be none, or a replay of too many days.", "Answer", "Problem"),
             "429": _answer("Chat was refused; everything else went in.", "Answer", Retry_After="Seconds to wait."),
             "503": _answer("Not acknowledged: send all of it again.", "Answer", "Problem", Retry_After="Seconds to wait."),
         },

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import hmac
 import logging
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,6 +34,7 @@ from tests.support.gateway import (
     gateway,
     lines,
     sale,
+    until,
 )
 
 PATH = "/v1/rooms/r1/events"
@@ -202,6 +205,28 @@ async def test_a_wrong_signature_does_not_use_up_the_id() -> None:
         body = lines(sale("b"))
         assert (await send(g, body + b" ", signed(body))).status_code == 401
         assert (await send(g, body, signed(body))).status_code == 202
+
+
+async def test_bodies_of_unknown_senders_keep_nobody_out_and_end_at_their_deadline() -> None:
+    """As many large bodies as all bodies together may be, with an invented signature, that never end."""
+    body = lines(sale("b"))
+    begun = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal begun
+        yield b"x" * 100_000
+        begun += 1
+        await asyncio.Event().wait()
+
+    async with gateway(max_memory=1_000_000, max_unverified=250_000, unverified_s=0.5) as g:
+        invented = NDJSON | signed(b"") | {"webhook-signature": "v1,AAAA"}
+        held = [asyncio.create_task(g.client.post(PATH, content=endless(), headers=invented)) for _ in range(10)]
+        await until(lambda: begun > 0)
+        assert answer(await g.post(sale("a"))) == (202, 1, 0, [])
+        statuses = [told.status_code for told in await asyncio.gather(*held)]
+        assert set(statuses) == {408, 503}
+        assert statuses.count(408) == 1  # half of what all may hold is one peer's
+        assert answer(await send(g, body, signed(body))) == (202, 1, 0, [])
 
 
 async def test_no_secret_comes_out(caplog: pytest.LogCaptureFixture) -> None:

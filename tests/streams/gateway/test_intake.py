@@ -6,14 +6,17 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.gateway.intake import DEADLETTER_BYTES
+from streams.gateway.auth import bearer_key
+from streams.gateway.intake import MOST_DAYS
 from streams.gateway.memory_log import MemoryLog
-from streams.records import RetryError
-from streams.topics import partition_of
-from tests.support.gateway import NOW, Harness, answer, chat, gateway, lines, sale, until, viewer
+from streams.gateway.skew import DAY_MS
+from streams.records import RetryError, encode
+from streams.topics import DEADLETTER, LETTER_VALUE_BYTES, partition_of
+from tests.support.gateway import MASTER, NOW, Harness, answer, chat, gateway, lines, sale, until, viewer
 
 GONE = RetryError("the broker is gone")
 
@@ -229,19 +232,75 @@ async def test_a_room_over_its_rate_is_told_when_to_come_again() -> None:
 async def test_a_wrong_clock_is_corrected_and_told() -> None:
     async with gateway() as g:
         wrong = NOW + 300_000
-        told = await g.post(chat("a", wrong - 7), sale("b", wrong), chat("c", wrong - 3))
+        told = await g.post(chat("a", wrong - 7), sale("b", wrong), chat("c", wrong - 3), viewer("d", wrong + 2))
         assert told.json()["skew_ms"] == -300_000
         (envelope,), (sold,) = g.records("live.danmaku"), g.records("live.sales")
         assert [(m.event_ts, m.skew_ms) for m in envelope.messages] == [(NOW - 7, -300_000), (NOW - 3, -300_000)]
         assert (sold.event_ts, sold.skew_ms) == (NOW, -300_000)
-        assert g.meter.counted["gateway_skewed", "api"] == 3
+        assert g.meter.counted["gateway_skewed", "api"] == 4
 
 
 async def test_both_times_of_speech_are_moved() -> None:
     async with gateway() as g:
-        await g.post({"kind": "speech", "id": "p", "ts": NOW - 601_000, "end": NOW - 600_000, "text": "好"})
+        speech = {"kind": "speech", "id": "p", "ts": NOW + 600_000, "end": NOW + 601_000, "text": "好"}
+        await g.post(speech)
         (said,) = g.records("live.speech")
-        assert (said.event_ts, said.end_ts, said.skew_ms) == (NOW, NOW + 1000, 601_000)
+        assert (said.event_ts, said.end_ts, said.skew_ms) == (NOW, NOW + 1000, -600_000)
+
+
+@pytest.mark.parametrize("away_ms", [365 * DAY_MS, -8 * DAY_MS, 4_102_444_799_999 - NOW])
+async def test_an_absurd_stamp_is_its_own_events_fault_and_nobody_else_is_moved(away_ms: int) -> None:
+    chats = [chat(str(number), NOW - number * 10) for number in range(50)]
+    absurd = sale("absurd", NOW + away_ms)
+    async with gateway() as g:
+        told = await g.post(*chats, sale("good"), absurd)
+        assert answer(told) == (202, 51, 0, [51])
+        assert "skew_ms" not in told.json()
+        assert [m.event_ts - NOW for e in g.records("live.danmaku") for m in e.messages] == [-10 * n for n in range(50)]
+        assert [(sold.id, sold.event_ts) for sold in g.records("live.sales")] == [("good", NOW)]
+        (letter,) = g.records("live.deadletter")
+        assert letter.value == lines(absurd)
+        assert letter.reason == told.json()["rejected"][0]["reason"]
+        assert "our clock" in letter.reason
+        assert answer(await g.post(*chats, sale("good"), absurd)) == (202, 0, 51, [51])
+        assert len(g.records("live.deadletter")) == 1
+
+
+async def test_an_absurd_stamp_in_a_document_is_buried_with_its_bytes() -> None:
+    absurd = chat("absurd", NOW - 30 * DAY_MS)
+    body = json.dumps({"events": [sale("good"), absurd]}, ensure_ascii=False)
+    async with gateway() as g:
+        headers = {"Authorization": f"Bearer {bearer_key(MASTER, 'r1')}", "Content-Type": "application/json"}
+        told = await g.client.post("/v1/rooms/r1/events", content=body.encode(), headers=headers)
+        assert answer(told) == (202, 1, 0, [1])
+        assert [json.loads(letter.value) for letter in g.records("live.deadletter")] == [absurd]
+
+
+async def test_a_request_of_absurd_stamps_only_is_told_422() -> None:
+    async with gateway() as g:
+        told = await g.post(chat("a", NOW - 8 * DAY_MS))
+        assert answer(told) == (422, 0, 0, [0])
+        assert "clock=replay" in told.json()["rejected"][0]["reason"]
+
+
+async def test_a_backlog_that_a_new_gateway_is_sent_keeps_its_times() -> None:
+    async with gateway() as g:
+        stamps = [NOW - 600_000 + number * 1000 for number in range(600)]
+        for first in range(0, 600, 100):
+            told = await g.post(*(sale(str(ts), ts) for ts in stamps[first : first + 100]))
+            assert "skew_ms" not in told.json()
+            g.clock.now += 200
+        assert [sold.event_ts for sold in g.records("live.sales")] == stamps
+
+
+async def test_a_replay_of_too_many_days_at_once_is_refused_and_nothing_is_taken() -> None:
+    events = [viewer(str(number), NOW - number * DAY_MS) for number in range(MOST_DAYS + 1)]
+    async with gateway() as g:
+        told = await g.post(*events, clock="replay")
+        assert told.status_code == 422
+        assert f"on {MOST_DAYS + 1} days" in told.json()["error"]
+        assert g.log.records == []
+        assert answer(await g.post(*events[1:], clock="replay")) == (202, MOST_DAYS, 0, [])
 
 
 async def test_late_events_are_left_late() -> None:
@@ -299,13 +358,19 @@ async def test_a_request_that_is_sent_again_does_not_bury_twice_but_two_requests
         assert len(g.records("live.deadletter")) == 3
 
 
-async def test_a_huge_bad_event_is_kept_in_part() -> None:
+@pytest.mark.parametrize("field", ["type", "kind", "ts", "note"])
+@pytest.mark.parametrize("size", [100, 999_000, LETTER_VALUE_BYTES - 200, LETTER_VALUE_BYTES, 4_000_000])
+async def test_a_bad_event_of_any_size_is_a_letter_that_its_topic_takes(field: str, size: int) -> None:
+    poison = lines(viewer("x") | {"type": "nothing", field: "长" * (size // 3)})
     async with gateway() as g:
-        huge = lines(chat("x", text="长" * 300_000))
-        await g.post(huge)
+        told = await g.post(sale("good"), poison)
+        assert answer(told) == (202, 1, 0, [1])
+        assert len(told.content) < 2_000
         (letter,) = g.records("live.deadletter")
-        assert letter.value == huge[:DEADLETTER_BYTES]
-        assert f"of {len(huge)} bytes are kept" in letter.reason
+        assert len(encode(letter)) < DEADLETTER.max_bytes
+        assert letter.value == poison[:LETTER_VALUE_BYTES]
+        assert letter.cut == (len(poison) > LETTER_VALUE_BYTES)
+        assert answer(await g.post(sale("good"), poison)) == (202, 0, 1, [1])
 
 
 async def test_what_waits_for_company_is_sent_when_the_gateway_stops() -> None:
@@ -347,7 +412,7 @@ def test_every_event_is_accounted_for_and_in_the_log_once(requests: list[list[An
 async def test_sources_do_not_make_metrics_without_end() -> None:
     async with gateway(envelope_s=0) as g:
         for number in range(210):
-            await g.post(chat(ts=NOW - 10**9), source=f"s{number}")
+            await g.post(chat(ts=NOW + 10**6), source=f"s{number}")
         labels = {name[1] for name in g.meter.counted if name[0] == "gateway_skewed"}
         assert len(labels) == 201
         assert "other" in labels

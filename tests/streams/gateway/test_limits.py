@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.gateway.limits import Memory, Rates, gunzip
+from streams.gateway.limits import Memory, Rates, Strangers, gunzip, peer_of
 from streams.gateway.people import Pseudonyms
 from streams.gateway.refused import RefusedError
 
@@ -82,6 +82,55 @@ def test_bodies_together_are_bounded() -> None:
     assert caught.value.status == 503
     memory.give_back(60)
     memory.take(100)
+
+
+def refusal(strangers: Strangers, host: str, size: int = 0) -> int:
+    with pytest.raises(RefusedError) as caught, strangers.admit(host) as budget:
+        budget.take(size)
+    return caught.value.status
+
+
+def test_one_peer_of_unknown_senders_leaves_half_to_the_others() -> None:
+    strangers = Strangers(100, 4)
+    with strangers.admit("192.0.2.1") as one, strangers.admit("192.0.2.1"):
+        one.take(50)
+        assert refusal(strangers, "192.0.2.1") == 503
+        assert refusal(strangers, "192.0.2.2", 51) == 503
+        with strangers.admit("192.0.2.2") as other:
+            other.take(50)
+            assert refusal(strangers, "192.0.2.3", 1) == 503
+    with strangers.admit("192.0.2.1") as again:
+        again.take(50)
+
+
+def test_unknown_senders_are_few_together() -> None:
+    strangers = Strangers(100, 4)
+    with (
+        strangers.admit("192.0.2.1"), strangers.admit("192.0.2.2"), strangers.admit("192.0.2.3"), strangers.admit("192.0.2.4")
+    ):  # fmt: skip
+        assert refusal(strangers, "192.0.2.5") == 503
+
+
+def test_what_an_unknown_sender_held_is_given_back_whatever_became_of_it() -> None:
+    strangers = Strangers(100, 4)
+    for _ in range(9):
+        with strangers.admit("192.0.2.1") as budget:
+            budget.take(30)
+            budget.give_back(10)
+        assert refusal(strangers, "192.0.2.1", 51) == 503
+    with strangers.admit("192.0.2.1") as budget:
+        budget.take(50)
+
+
+@pytest.mark.parametrize(
+    ("host", "peer"),
+    [
+        ("192.0.2.1", "192.0.2.1"), ("2001:db8:1:2:3::4", "2001:db8:1:2::/64"), ("2001:db8:1:2:9::", "2001:db8:1:2::/64"),
+        ("::ffff:192.0.2.1", "192.0.2.1"), ("", ""), ("unix", "unix"), ("fe80::1%eth0", "fe80::/64"),
+    ],
+)  # fmt: skip
+def test_a_peer_is_an_address_or_a_network_of_one_customer(host: str, peer: str) -> None:
+    assert peer_of(host) == peer
 
 
 def test_a_pseudonym_is_the_same_everywhere_and_says_nothing() -> None:

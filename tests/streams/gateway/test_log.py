@@ -9,11 +9,12 @@ from typing import NamedTuple
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from streams.admin import create_topics
 from streams.gateway.log import KafkaLog, Log
 from streams.gateway.memory_log import MemoryLog
 from streams.kafka import Cluster
-from streams.records import LivetideError, RetryError
-from streams.topics import partition_of
+from streams.records import DeadLetter, LivetideError, RetryError, encode
+from streams.topics import DEADLETTER, fitting, partition_of
 from tests.support.gateway import until
 
 Kept = tuple[int, bytes, bytes]
@@ -195,3 +196,17 @@ async def test_another_number_of_partitions_is_told(cluster: Cluster, topic_make
     with pytest.raises(RetryError, match=r"has 2 partitions, the setting says 4.*LIVETIDE_PARTITIONS"):
         await log.check()
     await log.close(1)
+
+
+@pytest.mark.kafka
+async def test_a_letter_as_large_as_its_topic_takes_is_acknowledged(cluster: Cluster) -> None:
+    create_topics(cluster, [DEADLETTER])
+    letter = DeadLetter(
+        topic="gateway", partition=-1, offset=-1, reason="x" * 9_000, stage="gateway", failed_ts=1, value=b"{" * (4 << 20)
+    )  # fmt: skip
+    said, log = Outcomes(), KafkaLog(cluster, DEADLETTER.name)
+    await log.open()
+    log.append(DEADLETTER.name, b"gateway", encode(fitting(letter)), -1, said)
+    await until(lambda: len(said.all) == 1, 30)
+    await log.close(5)
+    assert said.all == [None]
