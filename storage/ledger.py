@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from storage.client import StoreClient
-from streams.records import FatalError, LivetideError
+from streams.records import FatalError, LivetideError, RetryError
 
 log = logging.getLogger(__name__)
 TABLE: Final = "live.sink_ledger"
@@ -73,6 +73,7 @@ class Ledger:
         """Write batches down. The same ``token`` again (an unknown outcome) changes nothing.
 
         Raises :class:`FatalError` when another sink owns one of the partitions by now: nothing of these batches may be written.
+        Raises :class:`RetryError` while the store does not show what it has just taken: another replica has answered.
         """
         if not claims:
             return
@@ -84,9 +85,14 @@ class Ledger:
         holders = self._holders(claims)
         for c in claims:
             found = holders.get((c.topic, c.partition))
+            if found is None:
+                raise RetryError(
+                    f"{c.topic}/{c.partition}: the store does not show the batch that was just written down. Does "
+                    "LIVETIDE_CLICKHOUSE lead to replicas in turn? It must name one server"
+                )
             if found != (c.first, c.last, self._owner):
                 raise FatalError(
-                    f"{c.topic}/{c.partition}: another sink has claimed from offset {found[0] if found else '?'}: "
+                    f"{c.topic}/{c.partition}: another sink has claimed from offset {found[0]}: "
                     "this one no longer owns the partition and must start again"
                 )
 
