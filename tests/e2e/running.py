@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +25,7 @@ from livetide.stack import Stack, StackState, load
 from storage.client import Address, StoreClient
 from streams.gateway.auth import bearer_key
 
+DEMO = (sys.executable, "-m", "livetide", "demo")
 STAYS = "The stack stays up until Ctrl-C."
 SHOWN_S = 540
 ENDS_S = 60
@@ -55,6 +58,7 @@ class Demo:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("LIVETIDE_") or name in KEPT}
         self._clean = clean | {"COLUMNS": "200"}
         self._process: subprocess.Popen[bytes] | None = None
+        self._closing = threading.Event()
 
     # ── Its life ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -63,13 +67,38 @@ class Demo:
         self.root.mkdir(parents=True, exist_ok=True)
         with self.output.open("wb") as file:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "livetide", "demo", *arguments],
+                [*DEMO, *arguments],
                 env=self._clean | {"LIVETIDE_DATA": str(self.root)} | settings,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 process_group=0,
             )
+
+    def start_in_a_terminal(self, *arguments: str) -> None:
+        """Start it in a terminal of its own, which :meth:`hang_up` closes."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.output.touch()
+        self._terminal, inside = os.openpty()
+        self._process = subprocess.Popen(
+            ["setsid", "--ctty", *DEMO, *arguments],
+            env=self._clean | {"LIVETIDE_DATA": str(self.root), "TERM": "dumb"},
+            stdin=inside, stdout=inside, stderr=inside,
+        )  # fmt: skip
+        os.close(inside)
+        self._screen = threading.Thread(target=self._show, daemon=True)
+        self._screen.start()
+
+    def _show(self) -> None:
+        """What a window does: show what comes, until it is closed."""
+        with self.output.open("wb", buffering=0) as file:
+            while not self._closing.is_set():
+                if select.select([self._terminal], [], [], 0.1)[0]:
+                    try:
+                        file.write(os.read(self._terminal, 65536))
+                    except OSError:  # the demo has ended
+                        break
+        os.close(self._terminal)
 
     def shown(self) -> None:
         """Wait until the summary is there and the stack is left open."""
@@ -90,6 +119,12 @@ class Demo:
         self._process.terminate()
         return self._ended()
 
+    def hang_up(self) -> int:
+        """Close the terminal; its exit code."""
+        self._closing.set()
+        self._screen.join()
+        return self._ended()
+
     def _ended(self) -> int:
         assert self._process is not None
         try:
@@ -99,6 +134,7 @@ class Demo:
 
     def clean_up(self) -> None:
         """Leave nothing behind, whatever has happened."""
+        self._closing.set()
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
