@@ -38,6 +38,7 @@ class RoomClock(msgspec.Struct, array_like=True):
     def accept(self, ts: int, voice: str | None = None, *, jump_ms: int = JUMP_MS) -> bool:
         """Take in an event time of a voice; False when it is a stray. ``now`` may stay behind ``ts`` when it is accepted.
 
+        ``voice``: None or empty when nobody knows whose it is.
         ``jump_ms``: how far a record may move the clock by itself (five minutes: for sources that are known to keep time).
         """
         if ts < self.now - FAR_MS:
@@ -47,7 +48,7 @@ class RoomClock(msgspec.Struct, array_like=True):
                 return False
             self.now, self.moves = ts, self.moves + 1
         elif ts > self.now + jump_ms:
-            self._claim(ts, None if voice is None else crc32(voice.encode("utf-8", "surrogatepass")))
+            self._claim(ts, crc32(voice.encode("utf-8", "surrogatepass")) if voice else None)
             if ts > self.now + FAR_MS:
                 self.refused += 1
                 return False

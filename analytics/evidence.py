@@ -8,41 +8,40 @@
   pairs a message and topic, however long a message is.
 - **Share, not count.** Complaints are compared with the messages of the same seconds. One text counts at most three times a
   second among these, so that a flood (a lottery, or one made for the purpose) does not bury a complaint.
+- **Without names.** Where a source gives no user ids, one spammer cannot be told from a crowd: every different text, numbers
+  aside, is a voice there, and half a one. So it takes twice as many, and all of them in other words.
 - **A practical null.** The surprise is -log10 of the Poisson chance of so many users at three times the normal share; a topic
   that people mention moderately more often is no crisis.
 - **A robust normal**: half-life 10 min, lagged 20 s, each second clipped, with a prior.
+
+Everything is kept for as long as a message may be late (two minutes), and each complaint is weighed among those around its
+own time.
 """
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
-from functools import cached_property
 from math import log
+from operator import attrgetter
 from zlib import crc32
 
 import msgspec
 
-from analytics.clock import RoomClock
+from analytics.traffic import KEPT_MS, MEMORY_MS, SECOND, Traffic
+from analytics.wordings import COMPARED, MOST_GROUPS, SAME, SHORT, Group, alike
 from streams.records import UnderstoodChat
 
-SECOND = 1_000
-BIN_MS = 250
 WINDOWS_S = (2, 3, 5, 8)
 SLOW_WINDOWS_S = (15,)  # for rooms so slow that eight seconds hold no evidence
 SLOW_MESSAGES = 60  # a slow window with more messages than this adds false alarms and no speed
-MEMORY_MS = 30 * SECOND
-LAG_S = 20
 DECAY = 0.5 ** (1 / 600)
 PRACTICAL = 3.0
 PRIOR_MESSAGES = 3_000.0
-SHORT = 6
-SAME = 0.75
-COMPARED = 80  # characters of a text that are looked at
-COPIES_A_SECOND = 3
-MOST_HITS = 256
+UNNAMED = 0.5  # what a message without a user weighs
+MOST_HITS, MOST_WORDED = 1_024, 256  # complaints that are kept, and of how many of them the words
 MOST_SEEN = 4_096
-MOST_GROUPS = 64
-MOST_NAMED = 256  # people of one text who are told apart
 MOST_EXAMPLES = 5
 
 
@@ -62,10 +61,6 @@ def surprise(users: int, mean: float) -> float:
     return max(0.0, -(logs + log(total)) / log(10))
 
 
-def pairs(text: str) -> set[str]:
-    return {text[index : index + 2] for index in range(len(text) - 1)}
-
-
 class Score(msgspec.Struct, frozen=True):
     """The most surprising of the windows: how surprising, and what is in it."""
 
@@ -79,97 +74,19 @@ class Score(msgspec.Struct, frozen=True):
         return self.users / self.messages if self.messages else 0.0
 
 
-class Traffic(msgspec.Struct, array_like=True):
-    """All messages of a room: its clock by event time, and how many messages came when."""
-
-    clock: RoomClock
-    rolled: int = 0  # the last second that entered the normal
-    normal: float = 0.0  # messages in the memory of the normal
-    bins: dict[int, int] = {}
-    copies: dict[int, dict[int, int]] = {}  # second → text → how often
-    late: int = 0  # messages that came too late to count
-
-    @property
-    def now(self) -> int:
-        return self.clock.now
-
-    def accept(self, ts: int, voice: str | None = None) -> bool:
-        """Move the clock; False for a message that is a stray, or too old to matter."""
-        moves = self.clock.moves
-        if not self.clock.accept(ts, voice):
-            return False
-        if self.clock.moves > moves:
-            self.rolled = self.now // SECOND - LAG_S
-            self.bins.clear()
-            self.copies.clear()
-        self.late += (late := ts <= self.now - MEMORY_MS)
-        return not late
-
-    def add(self, message: UnderstoodChat) -> None:
-        second = message.event_ts // SECOND
-        texts = self.copies.setdefault(second, {})
-        key = crc32(message.folded.encode("utf-8", "surrogatepass"))
-        texts[key] = texts.get(key, 0) + 1
-        if texts[key] <= COPIES_A_SECOND:
-            at = message.event_ts // BIN_MS
-            self.bins[at] = self.bins.get(at, 0) + 1
-
-    def trim(self) -> None:
-        oldest = (self.now - MEMORY_MS) // BIN_MS
-        if len(self.bins) > 2 * MEMORY_MS // BIN_MS:
-            self.bins = {at: count for at, count in self.bins.items() if at >= oldest - 4 * LAG_S}
-        if len(self.copies) > 5:
-            self.copies = {second: texts for second, texts in self.copies.items() if second > self.now // SECOND - 3}
-
-    def since(self, seconds: int, now: int) -> int:
-        """Messages of the last ``seconds``."""
-        last = now // BIN_MS
-        return sum(self.bins.get(at, 0) for at in range(last - seconds * SECOND // BIN_MS + 1, last + 1))
-
-    def in_second(self, second: int) -> int:
-        first = second * SECOND // BIN_MS
-        return sum(self.bins.get(at, 0) for at in range(first, first + SECOND // BIN_MS))
-
-
 class Hit(msgspec.Struct, array_like=True):
     """A complaint that counted."""
 
     ts: int
     user: int
     weight: float
+    named: bool
     text: str
     words: list[str]
 
 
-class Group(msgspec.Struct, array_like=True, dict=True):
-    """Messages of one text, or of nearly one, within the memory: who sent it when last, and how many came in which second."""
-
-    text: str
-    last: int = 0
-    users: dict[int, int] = {}  # user → second
-    seconds: dict[int, int] = {}
-
-    @cached_property
-    def pairs(self) -> set[str]:
-        """Kept beside the state, and made anew after a restart."""
-        return pairs(self.text)
-
-    @property
-    def messages(self) -> int:
-        return sum(self.seconds.values())
-
-    def add(self, ts: int, user: int) -> None:
-        second = ts // SECOND
-        self.last = max(self.last, ts)
-        self.seconds[second] = self.seconds.get(second, 0) + 1
-        if user in self.users or len(self.users) < 2 * MOST_NAMED:
-            self.users[user] = max(self.users.get(user, 0), second)
-
-    def trim(self, oldest: int) -> None:
-        """Forget the seconds before ``oldest``."""
-        self.seconds = {second: count for second, count in self.seconds.items() if second >= oldest}
-        users = [(user, second) for user, second in self.users.items() if second >= oldest]
-        self.users = dict(users[-MOST_NAMED:])
+WHEN = attrgetter("ts")
+NUMBERS = re.compile(r"\d+")
 
 
 class Topic(msgspec.Struct, array_like=True):
@@ -177,33 +94,49 @@ class Topic(msgspec.Struct, array_like=True):
 
     prior: float
     normal: float = 0.0
-    hits: list[Hit] = []
-    seen: dict[int, int] = {}  # user → when last counted
+    hits: list[Hit] = []  # in order of time
+    seen: dict[int, list[int]] = {}  # user → when counted
     groups: list[Group] = []
     said: int = 0  # messages on the topic since the beginning, whether they counted or not
 
-    def add(self, message: UnderstoodChat, weight: float, words: list[str]) -> bool:
-        """Take one complaint; whether it counts."""
-        user = crc32(message.user.encode())
-        fresh = self._group(message, user)
-        last = self.seen.get(user)
-        if not fresh or (last is not None and abs(message.event_ts - last) < MEMORY_MS):
-            return False
-        self.seen[user] = message.event_ts
-        self.hits.append(Hit(message.event_ts, user, weight, message.text[:80], words[:3]))
-        return True
+    def add(self, message: UnderstoodChat, weight: float, words: list[str]) -> int | None:
+        """Take one complaint; who it is of when it counts, None when it does not."""
+        ts, named = message.event_ts, bool(message.user)
+        text = message.folded[:COMPARED]
+        if not named:
+            text, weight = NUMBERS.sub("", text), weight * UNNAMED
+        user = crc32(message.user.encode() if named else b"\0" + text.encode("utf-8", "surrogatepass"))
+        fresh = self._group(text, ts, user, named)
+        times = self.seen.get(user, [])
+        if not fresh or any(abs(ts - time) < MEMORY_MS for time in times):
+            return None
+        self.seen[user] = [*times, ts]
+        insort(self.hits, Hit(ts, user, weight, named, message.text[:80], words[:3]), key=WHEN)
+        if len(self.hits) > MOST_HITS + MOST_WORDED:  # within one second, for it is tidied up every second
+            self._thin()
+        return user
 
-    def _group(self, message: UnderstoodChat, user: int) -> bool:
+    def _thin(self) -> None:
+        """Keep of most complaints only who and when, and not too many of them."""
+        if len(self.hits) > MOST_WORDED:
+            self.hits = self.hits[-MOST_HITS:]
+            for hit in self.hits[:-MOST_WORDED]:
+                hit.text, hit.words = "", []
+        if len(self.seen) > MOST_SEEN:
+            self.seen = dict(list(self.seen.items())[-MOST_SEEN:])
+
+    def _group(self, text: str, ts: int, user: int, named: bool) -> bool:
         """Put a message to the messages of its text; whether this text may count (again)."""
-        new = Group(message.folded[:COMPARED])
-        same = next((group for group in self.rivals(new) if group.text == new.text or _alike(group.pairs, new.pairs)), None)
+        new = Group(text)
+        rivals = (group for group in self.rivals(new) if group.near(ts))
+        same = next((group for group in rivals if group.text == text or alike(group.pairs, new.pairs)), None)
         if same is None:
             self.groups.append(new)
             if len(self.groups) > 2 * MOST_GROUPS:
                 del self.groups[:MOST_GROUPS]
         self.said += 1
-        (same or new).add(message.event_ts, user)
-        return same is None or len(new.text) <= SHORT
+        (same or new).add(ts, user)
+        return same is None or (named and len(text) <= SHORT)
 
     def rivals(self, new: Group) -> Iterator[Group]:
         """The texts that a new one has to be compared with, newest first: those that may be the same by their length."""
@@ -215,19 +148,29 @@ class Topic(msgspec.Struct, array_like=True):
             elif least <= len(group.pairs) <= most:
                 yield group
 
+    def clear(self) -> None:
+        """Forget the evidence, and keep what is normal."""
+        self.hits, self.seen, self.groups = [], {}, []
+
     def trim(self, now: int) -> None:
-        """Forget what is older than the memory."""
-        oldest = now - MEMORY_MS
-        self.hits = [hit for hit in self.hits if hit.ts > oldest][-MOST_HITS:]
+        """Forget what no message can be judged by any more."""
+        oldest = now - KEPT_MS
+        if self.hits and self.hits[0].ts <= oldest:
+            self.hits = self.hits[bisect_right(self.hits, oldest, key=WHEN) :]
+        self._thin()
         self.groups = [group for group in self.groups if group.last > oldest][-MOST_GROUPS:]
         for group in self.groups:
-            group.trim(oldest // SECOND)
+            group.trim()
         if len(self.seen) > 2 * len(self.hits) + 32:
-            self.seen = dict([(user, ts) for user, ts in self.seen.items() if ts > oldest][-MOST_SEEN:])
+            seen = [(user, [time for time in times if time > oldest]) for user, times in self.seen.items()]
+            self.seen = {user: times for user, times in seen if times}
 
     def roll(self, second: int, messages: int, share: float) -> None:
         """Let a second into the normal: at most three times what is normal, and one."""
-        weight = sum(hit.weight for hit in self.hits if hit.ts // SECOND == second)
+        weight = 0.0
+        if self.hits and self.hits[0].ts < (second + 1) * SECOND:
+            start = bisect_left(self.hits, second * SECOND, key=WHEN)
+            weight = sum(hit.weight for hit in self.hits[start : bisect_left(self.hits, (second + 1) * SECOND, key=WHEN)])
         self.normal = self.normal * DECAY + min(weight, PRACTICAL * share * messages + 1)
 
     def share(self, messages: float) -> float:
@@ -238,58 +181,76 @@ class Topic(msgspec.Struct, array_like=True):
     def score(self, traffic: Traffic, now: int) -> Score:
         """The most surprising of the windows that end ``now``."""
         share = self.share(traffic.normal)
-        best = Score()
+        best, weight = Score(), 0.0
+        start = end = bisect_right(self.hits, now, key=WHEN)
         for seconds in (*WINDOWS_S, *SLOW_WINDOWS_S):
             messages = traffic.since(seconds, now)
             if seconds > WINDOWS_S[-1] and messages > SLOW_MESSAGES:
                 break
-            users = int(sum(hit.weight for hit in self.hits if now - seconds * SECOND < hit.ts <= now))
+            earlier = bisect_right(self.hits, now - seconds * SECOND, 0, end, key=WHEN)
+            weight += sum(hit.weight for hit in self.hits[earlier:start])
+            start, users = earlier, int(weight)
             value = surprise(users, PRACTICAL * share * max(messages, users))
             if value > best.value:
                 best = Score(value, users, max(messages, users), seconds)
         return best
 
+    def ends(self, ts: int) -> list[int]:
+        """The windows in which a complaint of ``ts`` is weighed: where they end.
+
+        It may be late, and there are complaints after it. So it is weighed as the last of a window, and as the first of each.
+        """
+        if self.hits[-1].ts <= ts:
+            return [ts]
+        spans = (self.hits[bisect_left(self.hits, ts + s * SECOND, key=WHEN) - 1].ts for s in (*WINDOWS_S, *SLOW_WINDOWS_S))
+        return list(dict.fromkeys((ts, *spans)))
+
+    def recent(self, now: int) -> list[Hit]:
+        """The complaints within the memory before ``now``."""
+        start = bisect_right(self.hits, now - MEMORY_MS, key=WHEN)
+        return self.hits[start : bisect_right(self.hits, now, key=WHEN)]
+
     def users(self, now: int) -> int:
         """How many people complained within the memory."""
-        return int(sum(hit.weight for hit in self.hits if now - MEMORY_MS < hit.ts <= now))
+        return int(sum(hit.weight for hit in self.recent(now)))
 
-    def texts(self) -> int:
+    def texts(self, now: int) -> int:
         """How many different texts the complaints had, near copies taken as one."""
-        return len(self.groups)
+        return sum(group.within(now) for group in self.groups)
 
-    def messages(self) -> int:
+    def messages(self, now: int) -> int:
         """How many messages complained within the memory, repeats too."""
-        return sum(group.messages for group in self.groups)
+        return sum(group.messages(now) for group in self.groups)
 
-    def examples(self) -> list[str]:
+    def examples(self, now: int) -> list[str]:
         """The newest complaints, each text once."""
-        return list(dict.fromkeys(hit.text for hit in reversed(self.hits)))[:MOST_EXAMPLES]
+        return list(dict.fromkeys(hit.text for hit in reversed(self.recent(now)) if hit.text))[:MOST_EXAMPLES]
 
-    def words(self) -> list[str]:
+    def words(self, now: int) -> list[str]:
         """The words that were used, most used first."""
         counts: dict[str, int] = {}
-        for hit in self.hits:
+        for hit in self.recent(now):
             for word in hit.words:
                 counts[word] = counts.get(word, 0) + 1
         return sorted(counts, key=lambda word: (-counts[word], word))[:10]
 
-    def note(self) -> str:
+    def note(self, now: int) -> str:
         """What speaks for coordinated accounts within the memory, in a sentence; empty when nothing does."""
-        messages = self.messages()
-        people = len({user for group in self.groups for user in group.users})
+        recent = self.recent(now)
+        if 2 * sum(hit.named for hit in recent) < len(recent):
+            return "多数消息没有用户标识：不同的文本各算一个声音，每个计半人，无法区分是一人还是多人。"
+        groups = [group for group in self.groups if group.within(now)]
+        messages = sum(group.messages(now) for group in groups)
+        people = len({user for group in groups for user in group.people(now)})
         if not messages:
             return ""
-        largest = max(self.groups, key=lambda group: group.messages)
-        if people >= 4 and len(largest.users) >= 4 and largest.messages >= 0.6 * messages:
+        largest = max(groups, key=lambda group: group.messages(now))
+        most, users = largest.messages(now), len(largest.people(now))
+        if people >= 4 and users >= 4 and most >= 0.6 * messages:
             return (
-                f"疑似协同或刷屏：{people} 个账号共 {messages} 条，其中 {largest.messages} 条（{len(largest.users)} 个账号）"
+                f"疑似协同或刷屏：{people} 个账号共 {messages} 条，其中 {most} 条（{users} 个账号）"
                 f"文本几乎相同：“{largest.text[:30]}”。请先核对账号再处置。"
             )
         if messages >= 4 * people:
             return f"少数账号重复发言：{people} 个账号共 {messages} 条；重复不计入分数。"
         return ""
-
-
-def _alike(left: set[str], right: set[str]) -> bool:
-    shared = len(left & right)
-    return shared >= SAME * (len(left) + len(right) - shared)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Literal
 
 import msgspec
 
-from analytics.evidence import SECOND, Score, Topic
+from analytics.evidence import Score
+from analytics.traffic import SECOND
 
 RESOLVE_BELOW = 1.5
 RESOLVE_AFTER_MS = 60 * SECOND
@@ -19,7 +21,8 @@ class OpenAlert(msgspec.Struct, array_like=True, dict=True):
     """An alert that is not resolved, with the evidence for its newest level: what it is told with until it is over.
 
     ``event_ts`` and ``evidence_ts`` are of the message that completed it; ``people`` are those who complained since it
-    began, four bytes each; ``before`` is what had been said on the topic until then.
+    began, four bytes each; ``before`` is what had been said on the topic until then. ``told`` and ``told_level`` are what
+    was last told of it; ``ended`` is when it was over.
     """
 
     started_ts: int
@@ -34,7 +37,10 @@ class OpenAlert(msgspec.Struct, array_like=True, dict=True):
     examples: list[str] = []
     words: list[str] = []
     note: str = ""
-    state: Literal["firing", "inhibited", "resolved"] | None = None  # None: not told yet
+    state: Literal["firing", "inhibited"] = "firing"
+    told: Literal["", "firing", "inhibited"] = ""
+    told_level: int = 0
+    ended: int = 0
     spoken: bool = False  # the host was asked to say something
     below_since: int | None = None
 
@@ -51,13 +57,18 @@ class OpenAlert(msgspec.Struct, array_like=True, dict=True):
         """The note, and that the number of people is a least one when it is."""
         return f"{self.note}人数计到 {MOST_PEOPLE} 为止，实际更多。" if self.users >= MOST_PEOPLE else self.note
 
-    def gather(self, known: Topic) -> None:
-        """Take in who complained."""
-        if self.users < MOST_PEOPLE:
-            new = list(dict.fromkeys(hit.user for hit in known.hits if hit.user not in self.crowd))[: MOST_PEOPLE - self.users]
-            self.crowd.update(new)
-            self.people += array("I", new).tobytes()
-        self.messages = max(self.messages, known.said - self.before)
+    @property
+    def untold(self) -> bool:
+        """Whether there is more to tell than was told, its end aside."""
+        return (self.state, self.level) != (self.told, self.told_level)
+
+    def gather(self, users: Iterable[int], said: int) -> None:
+        """Take in who complained, now that ``said`` messages are on the topic."""
+        for user in users:
+            if user not in self.crowd and self.users < MOST_PEOPLE:
+                self.crowd.add(user)
+                self.people += array("I", (user,)).tobytes()
+        self.messages = max(self.messages, said - self.before)
 
     def settles(self, now: int, score: float) -> bool:
         """Whether the score has been below the line for a minute."""

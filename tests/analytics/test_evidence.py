@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from scipy.stats import poisson
 
 from analytics.clock import RoomClock
-from analytics.evidence import COMPARED, COPIES_A_SECOND, MOST_GROUPS, MOST_NAMED, SECOND, Group, Topic, Traffic, surprise
+from analytics.evidence import Topic, surprise
+from analytics.traffic import COPIES_A_SECOND, LATE_MS, SECOND, Counts, Traffic
+from analytics.wordings import COMPARED, MOST_GROUPS, MOST_NAMED, Group
+from streams.gateway.app import GatewayConfig
 from tests.analytics.talk import START, chat
 
 
@@ -31,7 +34,7 @@ def test_surprise_at_its_borders() -> None:
 
 def counted(texts: list[tuple[str, str]]) -> list[bool]:
     topic = Topic(0.002)
-    return [topic.add(chat(START + i * 10, user, text), 1.0, [text]) for i, (user, text) in enumerate(texts)]
+    return [topic.add(chat(START + i * 10, user, text), 1.0, [text]) is not None for i, (user, text) in enumerate(texts)]
 
 
 def test_a_user_counts_once() -> None:
@@ -73,13 +76,54 @@ def test_one_wrong_clock_moves_nothing_and_three_in_a_row_move_it() -> None:
     assert [traffic.accept(START) for _ in range(30)] == [False] * 29 + [True]
 
 
-def test_late_messages_within_the_memory_count() -> None:
+def test_messages_as_late_as_the_gateway_lets_them_through_count() -> None:
     traffic = Traffic(RoomClock(START))
-    assert traffic.accept(START + 9_000)
-    assert traffic.accept(START + 18_000)
-    assert traffic.accept(START)
-    assert not traffic.accept(START - 12_000)
+    for seconds in range(0, 126, 9):
+        assert traffic.accept(START + seconds * SECOND)
+    newest = GatewayConfig.skew_ahead_ms + START + 117 * SECOND
+    assert traffic.accept(newest)
+    assert traffic.accept(newest - GatewayConfig.skew_ahead_ms - GatewayConfig.skew_behind_ms + 1)
+    assert not traffic.accept(newest - LATE_MS)
     assert traffic.late == 1
+
+
+def test_counts_of_any_order_are_those_of_the_messages() -> None:
+    rng, counts = random.Random(1), Counts()
+    ats = [rng.randrange(1_000, 1_400) for _ in range(500)]
+    for at in ats:
+        counts.add(at)
+    for start, end in ((900, 1_500), (1_100, 1_101), (1_350, 1_300), (1_200, 1_260), (1_390, 1_600)):
+        assert counts.between(start, end) == sum(start <= at < end for at in ats)
+    counts.trim(1_200)
+    assert counts.between(900, 1_500) == sum(at >= 1_200 for at in ats)
+    assert len(counts.bins) <= 200
+
+
+def test_the_normal_waits_for_the_source_that_is_furthest_behind_and_for_none_that_is_silent() -> None:
+    traffic = Traffic(RoomClock(START))
+    traffic.accept(START, source="b")
+    for second in range(0, 60):
+        traffic.accept(START + second * SECOND, source="a")
+    assert traffic.settled() == START // SECOND - 20
+    for second in range(60, 130):
+        traffic.accept(START + second * SECOND, source="a")
+    traffic.trim()
+    assert traffic.settled() == START // SECOND + 129 - 20
+
+
+def test_without_a_name_a_text_is_a_voice() -> None:
+    texts = ["假货", "假货", "假货1", "假货23", "骗子", "加我微信领正品大额优惠券数量有限", "加我微信领正品大额优惠券数量有限8"]
+    assert counted([("", text) for text in texts]) == [True, False, False, False, True, True, False]
+    topic = Topic(0.002)
+    topic.add(chat(START, "", "假货"), 1.0, [])
+    topic.add(chat(START, "", "骗子"), 1.0, [])
+    assert topic.users(START) == 1
+
+
+def test_one_user_who_jumps_back_and_forth_counts_once() -> None:
+    topic = Topic(0.002)
+    counted = [topic.add(chat(START + ts * SECOND, "a", f"骗子{ts}"), 1.0, []) for ts in (100, 60, 61, 101, 62, 102)]
+    assert [user is not None for user in counted] == [True, True, False, False, False, False]
 
 
 def test_the_work_of_one_message_has_a_bound() -> None:
@@ -108,7 +152,8 @@ def test_people_of_a_text_are_those_of_the_memory() -> None:
             topic.add(chat(START + second * SECOND + index, f"u{second}-{index}", "假货"), 1.0, [])
         topic.trim(START + second * SECOND)
     (group,) = topic.groups
-    assert 3 * 29 <= len(group.users) == group.messages == topic.messages() <= 3 * 31
+    now = START + 1_999 * SECOND + 2
+    assert 3 * 29 <= len(group.users) == group.messages(now) == topic.messages(now) <= 3 * 31
     assert topic.said == 6_000
     for index in range(4 * MOST_NAMED):
         topic.add(chat(START + 2_000 * SECOND, f"v{index}", "假货"), 1.0, [])
@@ -122,4 +167,4 @@ def test_a_note_speaks_of_the_memory() -> None:
     for index in range(6):
         topic.add(chat(START + 40 * SECOND + index, f"new{index}", "假货"), 1.0, [])
     topic.trim(START + 41 * SECOND)
-    assert "6 个账号共 6 条，其中 6 条（6 个账号）" in topic.note()
+    assert "6 个账号共 6 条，其中 6 条（6 个账号）" in topic.note(START + 41 * SECOND)

@@ -236,9 +236,9 @@ def test_what_is_refused_or_late_is_counted() -> None:
     operator = OpinionOperator()
     odd = [
         (START + 50 * SECOND, chat(START + 86_400_000, "wrong", "穿越了")),
-        (START + 51 * SECOND, chat(START + 10 * SECOND, "late", "假货")),
+        (START + 151 * SECOND, chat(START + 10 * SECOND, "late", "假货")),
     ]
-    play(operator, list(pack([(m.event_ts, m) for m in quiet(60)] + odd)))
+    play(operator, list(pack([(m.event_ts, m) for m in quiet(160)] + odd)))
     assert operator.gauges() == {"refused": 1, "late": 1}
 
 
