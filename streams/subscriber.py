@@ -230,7 +230,7 @@ class Subscriber:
             raise self._poison.error(self.stage)
 
     def _check_end(self, error: KafkaError) -> None:
-        if not has_ended(error):
+        if not has_ended(error) and error.code() != KafkaError.FENCED_INSTANCE_ID:
             return
         why = error.str()
         if self._instance:
