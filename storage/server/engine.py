@@ -10,21 +10,24 @@ from __future__ import annotations
 import importlib
 import json
 import threading
+import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from storage.server.access import Role
+from storage.server.access import READER, Role
 from storage.server.failure import StoreFailure, from_engine
 from storage.server.guard import Guard, Judgement, quote
 from storage.server.statements import first_word
+from storage.server.watch import Patience
 from streams.records import FatalError
 
 DATABASE: Final = "live"
 KEPT_INSERTS: Final = 200
+CANCELLED: Final = 394
 CONFIG: Final = """<clickhouse>
   <max_server_memory_usage>{memory}</max_server_memory_usage>
   <user_files_path>{nowhere}</user_files_path>
@@ -46,6 +49,7 @@ class Statement:
     parameters: Mapping[str, str] = field(default_factory=dict)
     strict: bool = False
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    started: float = 0.0
 
     def __post_init__(self) -> None:
         self.role = self.role.asked_for(self.settings)
@@ -68,8 +72,8 @@ class Run:
         self.rows_read = 0
         self.bytes_read = 0
 
-    def blocks(self, text: str, output: str) -> Iterator[bytes]:
-        """The result in pieces, as the engine makes them; of format Native each piece of a SELECT is one block.
+    def blocks(self, text: str, output: str) -> Generator[bytes]:
+        """The result in pieces, as the engine makes them; of format Native each piece of a SELECT is one block. To be closed.
 
         SHOW, DESCRIBE and EXPLAIN do not stream in the engine: they come in one piece.
         """
@@ -134,9 +138,15 @@ class Run:
 
 
 class Engine:
-    """The one holder of a store directory. Raises :class:`FatalError` when chDB is missing, or the directory held elsewhere."""
+    """The one holder of a store directory. Raises :class:`FatalError` when chDB is missing, or the directory held elsewhere.
 
-    def __init__(self, folder: Path, *, memory: int = 2_000_000_000, parallel: int = 12) -> None:
+    ``parallel`` statements of the writer run at once and ``readers`` of the reader's account: neither waits for the other.
+    """
+
+    def __init__(
+        self, folder: Path, *, memory: int = 2_000_000_000, parallel: int = 12, readers: int = 12,
+        patience: Patience = Patience(),
+    ) -> None:  # fmt: skip
         try:
             chdb: Any = importlib.import_module("chdb")._chdb
         except ImportError as error:
@@ -148,6 +158,8 @@ class Engine:
         config.write_text(CONFIG.format(memory=memory, nowhere=folder / "nowhere"))
         self._connect: Callable[[], Any] = lambda: chdb.connect(f"{folder}?config-file={config}")
         self._slots = threading.BoundedSemaphore(parallel)
+        self._reader_slots = threading.BoundedSemaphore(readers)
+        self.patience = patience
         try:
             self._keeper = self._connect()  # held for ever: the last connection that closes would shut the engine down
         except RuntimeError as error:
@@ -184,9 +196,10 @@ class Engine:
     def run(self, statement: Statement, judged: str | None = None) -> Iterator[Run]:
         """Judge a statement and open its connection. ``judged`` is the text to judge when data follow in the statement itself.
 
-        Every failure comes out as :class:`StoreFailure`. Waits while too many statements run.
+        Every failure comes out as :class:`StoreFailure`. Waits its turn while too many statements run.
         """
-        with self._slots:
+        with self._turn(statement.role):
+            statement.started = time.monotonic()
             try:
                 connection = self._connect()
             except RuntimeError as error:
@@ -194,10 +207,35 @@ class Engine:
             try:
                 yield self._open(connection, statement, judged if judged is not None else statement.text)
             except (RuntimeError, UnicodeDecodeError) as error:
-                raise from_engine(error) from error
+                raise self._failure(statement, error) from error
             finally:
                 with suppress(Exception):
                     connection.close()
+
+    @contextmanager
+    def _turn(self, role: Role) -> Iterator[None]:
+        slots = self._reader_slots if role.name == READER else self._slots
+        if not slots.acquire(timeout=self.patience.slot_s):
+            raise StoreFailure(
+                202, f"too many statements of {role.name} run: none ended within {self.patience.slot_s:.0f} s. Ask again later",
+                "TOO_MANY_SIMULTANEOUS_QUERIES",
+            )  # fmt: skip
+        try:
+            yield
+        finally:
+            slots.release()
+
+    def limit_s(self, statement: Statement) -> float | None:
+        """How long a statement may take by the clock, its fetching included; None without a limit."""
+        return self.patience.reader_s if statement.role.read_only else None
+
+    def _failure(self, statement: Statement, error: Exception) -> StoreFailure:
+        failure, limit = from_engine(error), self.limit_s(statement)
+        if failure.code == CANCELLED and limit is not None and time.monotonic() - statement.started >= limit:
+            return StoreFailure(
+                159, f"it was not fetched to its end within {limit:.0f} s: ask for less at once", "TIMEOUT_EXCEEDED"
+            )
+        return failure
 
     def _open(self, connection: Any, statement: Statement, text: str) -> Run:
         role = statement.role
@@ -223,7 +261,9 @@ class Engine:
         kept = (statement.database, text)
         if not statement.role.read_only and kept in self._inserts:
             return self._inserts[kept]
-        judgement = self.guard.judge(connection, text, statement.parameters, read_only=statement.role.read_only)
+        judgement = self.guard.judge(
+            connection, text, statement.parameters, read_only=statement.role.read_only, database=statement.database
+        )
         if judgement.root.startswith("Insert") and not statement.parameters and len(self._inserts) < KEPT_INSERTS:
             self._inserts[kept] = judgement
         return judgement

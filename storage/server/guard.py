@@ -68,8 +68,10 @@ class Guard:
         self._refused_sources = frozenset(name.lower() for name in sources) - HARMLESS_TABLE_FUNCTIONS
         self._databases = databases
 
-    def judge(self, connection: Any, text: str, parameters: Mapping[str, str], *, read_only: bool) -> Judgement:
-        """Refuse (:class:`StoreFailure`) or say what the statement is. ``connection`` stands in the statement's database."""
+    def judge(
+        self, connection: Any, text: str, parameters: Mapping[str, str], *, read_only: bool, database: str = ""
+    ) -> Judgement:
+        """Refuse (:class:`StoreFailure`) or say what the statement is. ``connection`` stands in ``database``."""
         if len(text) > STATEMENT_LIMIT:
             raise StoreFailure(
                 62, f"a statement of more than {STATEMENT_LIMIT} characters: send data apart from it", "SYNTAX_ERROR"
@@ -83,6 +85,8 @@ class Guard:
         root = tree.split("(", 1)[0].split("\n", 1)[0].strip()
         self._check_functions(tree)
         self._check_names(tree, read_only=read_only)
+        if read_only and database.lower() == "system":
+            self._check_bare_names(connection, tree)
         kind = verdict["query_class"].name
         if read_only and (kind != "READ_ONLY" or not root.startswith(READER_ROOTS)):
             raise StoreFailure(164, "this user reads: the statement would change something, or write to a file", "READONLY")
@@ -99,6 +103,15 @@ class Guard:
                     f"function {name}: it reaches files, other machines or the server itself, and is not open here",
                     "ACCESS_DENIED",
                 )
+
+    def _check_bare_names(self, connection: Any, tree: str) -> None:
+        """Names without a database, in ``system``. A table may stand where a column may (``IN users``): both are looked at."""
+        bare = {name for name in _NAME.findall(tree) if "." not in name} - READABLE_SYSTEM
+        if bare:
+            listed = ", ".join(map(quote, sorted(bare)))
+            closed = f"SELECT name FROM system.tables WHERE database = 'system' AND name IN ({listed})"  # noqa: S608 - quoted
+            for name in connection.query(closed, "TSVRaw").bytes().decode().splitlines():
+                raise StoreFailure(497, f"{name}: not open to readers", "ACCESS_DENIED")
 
     def _check_names(self, tree: str, *, read_only: bool) -> None:
         foreign: dict[str, str] = {}

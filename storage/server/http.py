@@ -6,8 +6,8 @@ import base64
 import binascii
 import json
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler
 from itertools import chain
 from typing import Any, Final
@@ -22,7 +22,7 @@ from storage.server.codec import ProtocolError, Reader
 from storage.server.engine import Engine, Run, Statement
 from storage.server.failure import StoreFailure
 from storage.server.statements import HEAD_LIMIT, Insert, first_word, split_format, split_insert
-from storage.server.watch import Watch
+from storage.server.watch import Watch, send
 
 PIECE: Final = 1 << 20
 # A form body would be read for parameters by some servers; nothing here does, so there is no limit on fields but this one.
@@ -148,7 +148,7 @@ class HttpConnection(BaseHTTPRequestHandler):
             raise StoreFailure(73, f"Unknown format {output[:40]!r}", "UNKNOWN_FORMAT")
         with (
             self.engine.run(statement) as run,
-            self.watch.over(self.connection, lambda: self.engine.kill(statement)),
+            self.watch.over(self.connection, lambda: self.engine.kill(statement), self.engine.limit_s(statement)),
         ):
             if not run.judgement.reads:
                 if read_only:
@@ -171,7 +171,10 @@ class HttpConnection(BaseHTTPRequestHandler):
             "JSONCompactEachRow",
             "RowBinary",
         )
-        pieces = run.blocks(text, output) if streams else iter([run.whole(text, output)])
+        with closing(run.blocks(text, output) if streams else _in_one(run.whole(text, output))) as pieces:
+            self._pass_on(run, pieces, text, output, native=native, wanted=wanted)
+
+    def _pass_on(self, run: Run, pieces: Iterator[bytes], text: str, output: str, *, native: bool, wanted: str) -> None:
         first = next(pieces, b"")  # whatever fails early fails with a status
         if not first and output == "Native":
             first = empty_block(run.columns(text))
@@ -184,7 +187,7 @@ class HttpConnection(BaseHTTPRequestHandler):
         for piece in chain([first], pieces):
             self._chunk(codec.compress(piece) if native else encode(piece))
         self._chunk(finish())
-        self.wfile.write(b"0\r\n\r\n")
+        self._write(b"0\r\n\r\n")
 
     def _wanted(self, parameters: dict[str, str]) -> str:
         if parameters.get("enable_http_compression") not in ("1", "true"):
@@ -226,11 +229,14 @@ class HttpConnection(BaseHTTPRequestHandler):
 
     def _chunk(self, data: bytes) -> None:
         if data:
-            self.wfile.write(b"%x\r\n" % len(data) + data + b"\r\n")
+            self._write(b"%x\r\n" % len(data) + data + b"\r\n")
 
     def _plain(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self._start(status, {"Content-Type": "text/plain; charset=UTF-8"} | (headers or {}), len(body))
-        self.wfile.write(body)
+        self._write(body)
+
+    def _write(self, data: bytes) -> None:
+        send(self.connection, data, self.engine.patience.send_s)
 
     def _fail(self, failure: StoreFailure) -> None:
         text = (failure.text() + "\n").encode()
@@ -307,6 +313,10 @@ class _Body:
                 raise EOFError("the body ended early")
             size -= len(data)
             yield data
+
+
+def _in_one(piece: bytes) -> Generator[bytes]:
+    yield piece
 
 
 def _native_content(raw: Iterator[bytes]) -> Iterator[bytes]:

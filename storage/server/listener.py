@@ -13,7 +13,7 @@ from storage.server.access import Users
 from storage.server.engine import Engine
 from storage.server.http import HttpConnection
 from storage.server.native import NativeConnection
-from storage.server.watch import Watch
+from storage.server.watch import Patience, Watch
 from streams.records import FatalError
 
 CONNECTIONS: Final = 200
@@ -32,7 +32,7 @@ class StoreServer:
 
     def __init__(
         self, folder: Path, password: str, *, host: str = "127.0.0.1", native_port: int = 0, http_port: int = 0,
-        memory: int = 2_000_000_000, parallel: int = 12,
+        memory: int = 2_000_000_000, parallel: int = 12, readers: int = 12, patience: Patience = Patience(),
     ) -> None:  # fmt: skip
         self._users = Users(password)
         self._sockets = [_listen(host, native_port, "native"), _listen(host, http_port, "HTTP")]
@@ -42,8 +42,8 @@ class StoreServer:
         self._gone = threading.Condition(self._lock)
         self._slots = threading.BoundedSemaphore(CONNECTIONS)
         self._stopping = threading.Event()
-        self._engine = Engine(folder, memory=memory, parallel=parallel)
-        self._watch = Watch()
+        self._engine = Engine(folder, memory=memory, parallel=parallel, readers=readers, patience=patience)
+        self._watch = Watch(patience)
         self._handler = type(
             "Handler", (HttpConnection,), {"engine": self._engine, "users": self._users, "watch": self._watch}
         )  # fmt: skip

@@ -10,7 +10,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Final
 
 from storage.server import blocks, codec
@@ -19,7 +19,7 @@ from storage.server.codec import ProtocolError, Reader, string, varint
 from storage.server.engine import Engine, Run, Statement
 from storage.server.failure import StoreFailure
 from storage.server.statements import Insert, split_format, split_insert
-from storage.server.watch import Watch
+from storage.server.watch import Watch, send
 
 REVISION: Final = 54429
 HELLO_LIMIT: Final = 1024
@@ -132,19 +132,20 @@ class NativeConnection:
         text = split_format(statement.text)[0] if "format" in statement.text.lower() else statement.text
         with (
             self._engine.run(statement) as run,
-            self._watch.over(self._socket, lambda: self._engine.kill(statement)),
+            self._watch.over(self._socket, lambda: self._engine.kill(statement), self._engine.limit_s(statement)),
         ):
             if not run.judgement.reads:
                 run.whole(text, "Null")
                 self._send(varint(END_OF_STREAM))
                 return
             count = 0
-            for piece in run.blocks(text, "Native"):
-                for block in [piece] if run.judgement.root.startswith("Select") else _split(piece):
-                    if not count:
-                        self._send_header(block)
-                    count += 1
-                    self._send_block(block)
+            with closing(run.blocks(text, "Native")) as pieces:
+                for piece in pieces:
+                    for block in [piece] if run.judgement.root.startswith("Select") else _split(piece):
+                        if not count:
+                            self._send_header(block)
+                        count += 1
+                        self._send_block(block)
             if not count:
                 self._send_block(blocks.empty_block(run.columns(text)))
             self._send_end(run, count)
@@ -194,7 +195,7 @@ class NativeConnection:
     # ── Answers ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _send(self, data: bytes) -> None:
-        self._socket.sendall(data)
+        send(self._socket, data, self._engine.patience.send_s)
 
     def _send_block(self, block: bytes) -> None:
         body = blocks.NO_INFO + block

@@ -97,17 +97,17 @@ class Child:
 
 
 class StoreProcess(Child):
-    """The embedded store on ``folder``; it keeps its ports when it is started again."""
+    """The embedded store on ``folder``, with ``readers`` at once and other ``patience`` if asked. It keeps its ports."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, readers: int = 12, **patience: float) -> None:
         super().__init__(folder / "store.log")
         self.folder = folder
+        self._readers, self._patience = readers, json.dumps(patience)
         self.native_port = self.http_port = 0
 
     def start(self) -> None:
-        said = json.loads(
-            self.launch("store", [str(self.folder / "data"), str(self.native_port), str(self.http_port)], PASSWORD)
-        )
+        arguments = [str(self.folder / "data"), str(self.native_port), str(self.http_port), str(self._readers), self._patience]
+        said = json.loads(self.launch("store", arguments, PASSWORD))
         self.native_port, self.http_port = said["native"], said["http"]
 
     def stop(self) -> None:
