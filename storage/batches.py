@@ -14,6 +14,7 @@ from storage.ledger import Claim
 from storage.recent import Recent, row_key
 from storage.rows import Row, Table
 from streams.records import DeadLetter, FatalError, InvalidError, encode, meant_for, read_sequence
+from streams.topics import dead_letter
 
 STAGE: Final = "sink"
 Header = tuple[str, bytes | str | None]
@@ -146,9 +147,9 @@ class Partition:
             return rows
 
     def _dead(self, message: Message, reason: str, now: int) -> DeadLetter:
-        return DeadLetter(
-            topic=self.table.topic.name, partition=self.number, offset=message.offset, reason=reason, stage=STAGE,
-            failed_ts=now, room=message.key.decode(errors="replace"), key=message.key, value=message.value or b"",
+        return dead_letter(
+            self.table.topic.name, self.number, message.offset, reason, stage=STAGE, failed_ts=now, key=message.key,
+            value=message.value or b"",
         )  # fmt: skip
 
 

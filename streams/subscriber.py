@@ -24,7 +24,6 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 
 from streams.kafka import Cluster, has_ended
 from streams.records import (
-    DeadLetter,
     FatalError,
     InvalidError,
     Meter,
@@ -40,7 +39,7 @@ from streams.shell.poison import PoisonLimit
 from streams.subscriber_memory import Memory, note
 from streams.subscriber_places import Places
 from streams.subscriber_pulse import Pulse
-from streams.topics import DEADLETTER, TOPIC_OF, Topic, fitting, key_of, partition_of
+from streams.topics import DEADLETTER, TOPIC_OF, Topic, dead_letter, key_of, partition_of
 
 log = logging.getLogger(__name__)
 
@@ -303,14 +302,12 @@ class Subscriber:
 
     def _bury(self, message: Message, reason: str) -> None:
         topic, partition, offset = str(message.topic()), message.partition() or 0, message.offset() or 0
-        key = _bytes(message.key())
-        letter = DeadLetter(
-            topic=topic, partition=partition, offset=offset, reason=reason, stage=self.stage,
-            failed_ts=message.timestamp()[1], room=key.decode("utf-8", "replace").partition("/")[0], key=key,
+        letter = dead_letter(
+            topic, partition, offset, reason, stage=self.stage, failed_ts=message.timestamp()[1], key=_bytes(message.key()),
             value=_bytes(message.value()),
         )  # fmt: skip
         header = sequence_header(f"{self._writer}:{topic}-{partition}", (offset + 1) * OUTPUTS_PER_RECORD - 1)
-        self._produce(DEADLETTER.name, partition, topic.encode(), encode(fitting(letter)), header)
+        self._produce(DEADLETTER.name, partition, topic.encode(), encode(letter), header)
         self._meter.count("deadletters", stage=self.stage)
 
 

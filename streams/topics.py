@@ -128,6 +128,22 @@ def checkpoint_topic(agent: str) -> Topic:
     )  # fmt: skip
 
 
+def dead_letter(
+    topic: str, partition: int, offset: int, reason: str, *, stage: str, failed_ts: int, key: bytes, value: bytes,
+    room: str | None = None,
+) -> r.DeadLetter:  # fmt: skip
+    """The dead letter of a record, as its topic takes it. Its room is what its key begins with, up to a slash (``room/sku``),
+    where no other is named."""
+    if room is None:
+        room = key.decode("utf-8", "replace").partition("/")[0]
+    return fitting(
+        r.DeadLetter(
+            topic=topic, partition=partition, offset=offset, reason=reason, stage=stage, failed_ts=failed_ts, room=room,
+            key=key, value=value,
+        )
+    )  # fmt: skip
+
+
 def fitting(letter: r.DeadLetter) -> r.DeadLetter:
     """A dead letter as its topic takes it, whatever lay in the log: of what is too large the beginning, and the reason says so.
 
@@ -138,7 +154,7 @@ def fitting(letter: r.DeadLetter) -> r.DeadLetter:
         f"of the {len(data)} bytes of its {name} the first {most} are kept" for name, data, most in parts if len(data) > most
     ]
     reason = letter.reason[:REASON_LENGTH].encode("utf-8", "replace").decode()
-    if reason == letter.reason and not notes:
+    if not notes and (letter.cut or reason == letter.reason):
         return letter
     return msgspec.structs.replace(
         letter, reason=f"{reason} ({'; '.join(notes)})" if notes else reason, value=letter.value[:LETTER_VALUE_BYTES],

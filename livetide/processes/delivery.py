@@ -15,7 +15,7 @@ from livetide.processes.duty import Duty, Watched, all_alive, clock, on_duty
 from livetide.settings import Settings
 from streams import topics
 from streams.publisher import Publisher
-from streams.records import Alert, DeadLetter, encode
+from streams.records import Alert, encode
 from streams.shell.poison import PoisonLimit
 from streams.subscriber import Received, Subscriber
 
@@ -45,9 +45,9 @@ def _webhook(settings: Settings, duty: Duty, watched: list[Watched]) -> list[Cal
         return []
 
     def bury(one: Waiting, reason: str) -> None:
-        letter = DeadLetter(
-            topic=topics.ALERTS.name, partition=one.partition, offset=one.offset, reason=reason, stage=STAGE, failed_ts=clock(),
-            room=one.alert.room, key=one.alert.room.encode(), value=encode(one.alert),
+        letter = topics.dead_letter(
+            topics.ALERTS.name, one.partition, one.offset, reason, stage=STAGE, failed_ts=clock(),
+            key=one.alert.room.encode(), value=encode(one.alert),
         )  # fmt: skip
         publisher.send(letter)
         publisher.flush()

@@ -18,7 +18,7 @@ from streams.gateway.refused import RefusedError
 from streams.gateway.skew import DAY_MS, Skews
 from streams.gateway.tickets import Receipt, Ticket
 from streams.records import DeadLetter, LivetideError, Meter, Record, RetryError, encode
-from streams.topics import DEADLETTER, TOPIC_OF, fitting, partition_of
+from streams.topics import DEADLETTER, TOPIC_OF, dead_letter, partition_of
 from streams.topics import key_of as key_of_record
 
 MOST_SOURCE_LABELS = 200
@@ -271,9 +271,7 @@ def _check_days(batch: Batch) -> None:
 
 
 def _letter(tally: _Tally, bad: Bad) -> DeadLetter:
-    return fitting(
-        DeadLetter(
-            topic="gateway", partition=-1, offset=-1, reason=bad.reason, stage="gateway", failed_ts=tally.now_ms,
-            room=tally.room, key=tally.source.encode(), value=bad.raw,
-        )
+    return dead_letter(
+        "gateway", -1, -1, bad.reason, stage="gateway", failed_ts=tally.now_ms, room=tally.room, key=tally.source.encode(),
+        value=bad.raw,
     )  # fmt: skip

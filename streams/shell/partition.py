@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Protocol
 
-from streams.records import DeadLetter, FatalError, InvalidError, Record, RetryError, encode, meant_for, read_sequence
+from streams.records import FatalError, InvalidError, Record, RetryError, encode, meant_for, read_sequence
 from streams.shell import checkpoint as ck
 from streams.shell.agent import Agent
 from streams.shell.checkpoint import Checkpoint, Output
-from streams.topics import DEADLETTER, TOPIC_OF, fitting, key_of
+from streams.topics import DEADLETTER, TOPIC_OF, dead_letter, key_of
 
 Fate = Literal["processed", "repeated", "dead", "stale"]
 
@@ -183,11 +183,10 @@ class Partition:
 
     def _bury(self, message: Message, reason: str) -> Fate:
         """To the dead letters, with nothing in it that would differ if it were said again."""
-        key, value = message.key or b"", message.value or b""
-        letter = DeadLetter(
-            topic=message.topic, partition=self.number, offset=message.offset, reason=reason, stage=self.agent.name,
-            failed_ts=message.timestamp, room=key.decode("utf-8", "replace").partition("/")[0], key=key, value=value,
+        letter = dead_letter(
+            message.topic, self.number, message.offset, reason, stage=self.agent.name, failed_ts=message.timestamp,
+            key=message.key or b"", value=message.value or b"",
         )  # fmt: skip
         self._sent += 1
-        self.outputs.append(Output(DEADLETTER.name, message.topic.encode(), encode(fitting(letter)), self._sent))
+        self.outputs.append(Output(DEADLETTER.name, message.topic.encode(), encode(letter), self._sent))
         return "dead"

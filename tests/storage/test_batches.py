@@ -13,7 +13,8 @@ from storage.ledger import Claim
 from storage.recent import Recent, row_key
 from storage.rows import TABLE_OF
 from streams import records as r
-from streams.records import FatalError, RetryError
+from streams.records import FatalError, RetryError, encode
+from streams.topics import DEADLETTER
 
 NOW = 1_700_000_000_000
 
@@ -102,6 +103,12 @@ def test_a_message_that_no_column_holds_is_buried_alone() -> None:
 def test_an_envelope_that_is_wrong_itself_is_buried_whole() -> None:
     batch = feed(partition("live.comprehended"), [message(1, msgspec.structs.replace(chats(NOW, -5), ingest_ts=-1))])
     assert ([len(r.decode(one.value, r.ComprehendedEnvelope).messages) for one in batch.dead], batch.rows) == ([2], [])
+
+
+def test_a_letter_about_a_product_is_its_rooms_and_its_reason_is_short() -> None:
+    (letter,) = feed(partition("live.catalogue"), [Message(1, b"r/A1", b"\xc1" * 4_000_000)]).dead
+    assert (letter.room, letter.key, letter.cut) == ("r", b"r/A1", True)
+    assert len(encode(letter)) < DEADLETTER.max_bytes
 
 
 def test_a_header_that_is_no_number_is_poison() -> None:

@@ -3,7 +3,18 @@ from __future__ import annotations
 import pytest
 
 from streams.records import DeadLetter, Product, Question, Sale, encode
-from streams.topics import CATALOGUE, DAY, DEADLETTER, LETTER_VALUE_BYTES, TOPICS, fitting, key_of, murmur2, partition_of
+from streams.topics import (
+    CATALOGUE,
+    DAY,
+    DEADLETTER,
+    LETTER_VALUE_BYTES,
+    TOPICS,
+    dead_letter,
+    fitting,
+    key_of,
+    murmur2,
+    partition_of,
+)
 
 
 def product(**sheet: object) -> Product:
@@ -56,7 +67,15 @@ def test_of_a_letter_that_is_too_large_the_beginning_is_kept_and_it_says_so() ->
     fitted = fitting(letter(b"\xc1" * 4_000_000, reason="\ud800" + "x" * 900))
     assert (len(fitted.value), fitted.cut) == (LETTER_VALUE_BYTES, True)
     assert fitted.reason == "?" + "x" * 499 + f" (of the 4000000 bytes of its value the first {LETTER_VALUE_BYTES} are kept)"
-    assert fitting(fitted).cut
+    assert fitting(fitted) == fitted
+
+
+def test_a_letter_has_its_room_from_its_key() -> None:
+    def room(key: bytes, **given: str) -> str:
+        return dead_letter("live.catalogue", 0, 1, "x", stage="s", failed_ts=1, key=key, value=b"", **given).room
+
+    assert [room(b"r1/A/1"), room(b"r1"), room(b""), room(b"\xff/x")] == ["r1", "r1", "", "\ufffd"]
+    assert room(b"tap", room="r1") == "r1"
 
 
 def test_whatever_lay_in_the_log_fits() -> None:
