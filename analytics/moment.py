@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Mapping
 from math import log2
 from zlib import crc32
 
@@ -12,18 +13,19 @@ from analytics.emotion import excitement
 from analytics.signals import Signal, Track
 from streams.records import UnderstoodChat
 
-CHAT_BOUND_S, SALES_BOUND_S = 3, 10  # disorder waited for; sales come by another topic, which may run behind
+CHAT_BOUND_S, SALES_BOUND_S = 3, 10  # disorder waited for, of each topic by its own newest time
+FINAL_S = 90
 LEAST = 0.05
 EMOTION, ORDERS, CHAT = 0.4, 0.4, 0.2  # the exponents of the score
 MOST_TEXTS = 500
 MOST_MOVED = 5  # of each second; enough to tell whether there were five people in several
-BINS_S = 150  # a moment is judged to the end 120 s after it, by the chat and the orders around it
+BEHIND_S = 60  # how far behind the second that is judged its chat and orders are looked for
 AROUND_S = 6  # seconds before and after that belong to a moment in chat
 EXCITED = 200  # thousandths: any mark of feeling
 
 
 class Bin(msgspec.Struct, array_like=True):
-    """One second: distinct messages; distinct texts with how often and how excited they are; orders by sku.
+    """One second of chat: distinct messages; distinct texts with how often and how excited they are.
 
     ``example`` is its most excited text, out of those that may stand in a title.
     """
@@ -31,14 +33,14 @@ class Bin(msgspec.Struct, array_like=True):
     chat: int = 0
     users: dict[int, None] = {}
     texts: dict[int, tuple[int, int]] = {}
-    orders: dict[str, int] = {}
     example: str = ""
     felt: int = 0
     moved: bytes = b""  # text and writer of the excited messages that counted, four bytes each
 
     def add(self, message: UnderstoodChat) -> None:
         """Take a message. It counts when neither its text nor its writer has been there in this second."""
-        text, user = crc32(message.folded.encode("utf-8", "surrogatepass")), crc32(message.user.encode())
+        text = crc32(message.folded.encode("utf-8", "surrogatepass"))
+        user = crc32(message.user.encode()) if message.user else text  # without names, a text is a voice
         often, felt = self.texts.get(text, (0, -1))
         if felt < 0:
             if user in self.users or len(self.texts) >= MOST_TEXTS:
@@ -71,7 +73,7 @@ class Bin(msgspec.Struct, array_like=True):
 
 
 class Signals(msgspec.Struct, array_like=True):
-    """The bins and signals of one room since ``start``."""
+    """The bins and signals of one room since ``start``. ``newest`` is the newest second of chat."""
 
     start: int
     newest: int
@@ -87,19 +89,25 @@ class Signals(msgspec.Struct, array_like=True):
             found = self.bins[second] = Bin()
         return found
 
-    def advance(self, chat_until: int, orders_until: int) -> None:
-        """Close the seconds before the two given ones."""
-        for second in range(self.chat.track.next, chat_until):
+    def close_chat(self, until: int) -> None:
+        """Close the seconds of chat before ``until``."""
+        for second in range(self.chat.track.next, until):
             found = self.bins.get(second)
             self.chat.push(found.chat if found else 0)
             self.emotion.push(found.emotion() if found else 0.0)
             if found:
                 found.close()
                 self._thin(second, found)
-            self.bins.pop(second - BINS_S, None)
-        for second in range(self.orders.track.next, orders_until):
-            found = self.bins.get(second)
-            self.orders.push(sum(found.orders.values()) if found else 0)
+
+    def close_orders(self, until: int, sales: Mapping[int, Mapping[str, int]]) -> None:
+        """Close the seconds of orders before ``until``."""
+        for second in range(self.orders.track.next, until):
+            self.orders.push(sum(sales[second].values()) if second in sales else 0)
+
+    def forget(self, judged: int) -> None:
+        """Drop the bins that no moment asks for, when all seconds up to ``judged`` are judged to the end."""
+        for second in [second for second in self.bins if second < judged - BEHIND_S]:
+            del self.bins[second]
 
     def _thin(self, second: int, closed: Bin) -> None:
         """Drop what no moment can ask for, now that ``second`` is closed.
@@ -119,14 +127,26 @@ class Signals(msgspec.Struct, array_like=True):
             if crowd and len(closed.moved) == 8 * MOST_MOVED:
                 found.moved = b""
             text, crowd = max(text, rank), crowd or full
-            if not (found.orders or found.moved or found.example):
+            if not (found.moved or found.example):
                 del self.bins[at]
-        if not (closed.orders or closed.moved or closed.example):
+        if not (closed.moved or closed.example):
             del self.bins[second]
 
-    def values(self, second: int, chat_lag: int, order_lag: int) -> tuple[float | None, float | None, float | None]:
-        """Chat, emotion and orders that belong to a moment; None where they are not known."""
-        return self.chat.at(second + chat_lag), self.emotion.at(second + chat_lag), self.orders.at(second + order_lag)
+    def values(
+        self, second: int, chat_lag: int, order_lag: int, judged: int | None = None
+    ) -> tuple[float | None, float | None, float | None]:  # fmt: skip
+        """Chat, emotion and orders that belong to a moment; None where they are not known.
+
+        ``judged``: the second that is judged to the end. What is known later than that is left out, so that it changes
+        nothing which topic comes first after a pause.
+        """
+        chat_until = None if judged is None else judged + FINAL_S - CHAT_BOUND_S
+        orders_until = None if judged is None else judged + FINAL_S - SALES_BOUND_S
+        return (
+            self.chat.at(second + chat_lag, chat_until),
+            self.emotion.at(second + chat_lag, chat_until),
+            self.orders.at(second + order_lag, orders_until),
+        )
 
 
 def new_signals(start: int) -> Signals:

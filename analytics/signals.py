@@ -13,7 +13,7 @@ import msgspec
 
 from analytics.state import Floats
 
-KEPT_S = 240  # a moment is judged to the end 120 s after it, with 90 s before it
+KEPT_S = 360  # a moment is judged to the end 90 s after it, or 120 s later when sales are behind, with 90 s before it
 CLIP = 3.0
 LEAST_SPREAD = 0.8  # chance alone gives 1, and a little less where there is next to nothing to count
 
@@ -71,9 +71,13 @@ class Signal(msgspec.Struct, array_like=True):
         self.spread = max(LEAST_SPREAD, sqrt(variance))
         self.seconds += 1
 
-    def at(self, second: int) -> float | None:
-        """The signal at a second, smoothed evenly to both sides; None when it is not known."""
-        return self.track.at(second + self.fast_s // 2)
+    def at(self, second: int, until: int | None = None) -> float | None:
+        """The signal at a second, smoothed evenly to both sides; None when it is not known.
+
+        ``until``: the last second whose count may be in it.
+        """
+        last = second + self.fast_s // 2
+        return None if until is not None and last > until else self.track.at(last)
 
 
 def prominence(score: Callable[[int], float | None], peak: int, reach: int) -> float:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from analytics.highlights import AFTER_S, BEFORE_S, FEWEST_PEOPLE, FEWEST_TEXTS, HighlightOperator
-from analytics.moment import AROUND_S, BINS_S, Bin, new_signals
+from analytics.moment import AROUND_S, Bin, new_signals
 from streams.records import ComprehendedEnvelope, Highlight, Product, Record, Sale, UnderstoodChat
 from tests.analytics.contract import Step, check_hash_seeds, check_operator, play
 from tests.analytics.rooms import simulated
@@ -63,15 +63,22 @@ def told(steps: Sequence[Step], operator: HighlightOperator | None = None) -> li
     return [record for record in outputs if isinstance(record, Highlight)]
 
 
+def ticked(records: Sequence[Record]) -> list[Step]:
+    """With a tick every second, by the clock of those who read along."""
+    first, last = records[0].ingest_ts, records[-1].ingest_ts
+    stamped: list[tuple[int, Step]] = [(record.ingest_ts, record) for record in records]
+    return [step for _, step in sorted([*stamped, *((ts, ts) for ts in range(first, last, SECOND))], key=lambda pair: pair[0])]
+
+
 def test_a_moment_is_provisional_then_final() -> None:
-    steps = merged([*murmur(420), *cheer(240)], [*trickle(420), *orders(240)])
+    steps = ticked(merged([*murmur(420), *cheer(240)], [*trickle(420), *orders(240)]))
     provisional, final = told(steps)
     assert (provisional.status, final.status) == ("provisional", "final")
     assert provisional.id == final.id == f"highlight:r:{provisional.event_ts // SECOND}"
     assert abs(final.event_ts - START - 240 * SECOND) <= 5 * SECOND
     assert (final.start_ts, final.end_ts) == (final.event_ts - BEFORE_S * SECOND, final.event_ts + AFTER_S * SECOND)
     assert 25 * SECOND <= provisional.ingest_ts - provisional.event_ts <= 27 * SECOND
-    assert 90 * SECOND <= final.ingest_ts - provisional.event_ts <= 92 * SECOND
+    assert 90 * SECOND <= final.ingest_ts - provisional.event_ts <= 93 * SECOND  # the shop is silent then
     assert min(final.score, final.chat_z, final.emotion_z, final.orders_z) > 2
     assert final.sku == "sku-1"
     assert final.title == "sku-1 · 40 单"
@@ -163,6 +170,95 @@ def test_sales_that_arrive_some_seconds_after_chat_count() -> None:
     assert told(merged([*murmur(420), *cheer(240)], [*trickle(420), *late]))[-1].status == "final"
 
 
+def after_a_pause(records: Sequence[Record], start_s: int, end_s: int, first: type[Record]) -> list[Step]:
+    """As a reader meets them that was away: of what came meanwhile, all records of one kind before the others."""
+    start, end = START + start_s * SECOND, START + end_s * SECOND
+    missed = [record for record in records if start <= record.ingest_ts < end]
+    before = [record for record in records if record.ingest_ts < start]
+    after = [record for record in records if record.ingest_ts >= end]
+    ahead = [record for record in missed if isinstance(record, first)]
+    behind = [record for record in missed if not isinstance(record, first)]
+    return [*ticked(before), end, *ahead, end + SECOND, *behind, end + 2 * SECOND, *ticked(after)]
+
+
+def statuses(found: Sequence[Highlight]) -> list[tuple[str, str, int, float]]:
+    return [(h.id, h.status, h.event_ts, h.score) for h in found]
+
+
+@pytest.mark.parametrize("first", [Sale, ComprehendedEnvelope])
+@pytest.mark.parametrize("away_s", [10, 30, 60, 110])
+@pytest.mark.parametrize("until_s", [254, 275, 320, 345])
+def test_whichever_topic_comes_first_after_a_pause_of_the_reader_the_moments_are_the_same(
+    first: type[Record], away_s: int, until_s: int
+) -> None:
+    records = merged([*murmur(480), *cheer(240)], [*trickle(480), *orders(240)])
+    operator = HighlightOperator()
+    found = told(after_a_pause(records, until_s - away_s, until_s, first), operator)
+    assert operator.gauges() == {"refused": 0, "late": 0}
+    plain = told(ticked(records))
+    assert [h.status for h in plain] == ["provisional", "final"]
+    assert statuses(found)[-1] == statuses(plain)[-1]
+    assert {h.id for h in found} == {plain[0].id}
+
+
+def test_after_a_long_time_away_sales_may_all_come_before_their_chat() -> None:
+    records = merged([*murmur(1_200), *cheer(240), *cheer(900)], [*trickle(1_200), *orders(240), *orders(900, first=500)])
+    sales = [record for record in records if isinstance(record, Sale)]
+    found = told([*sales, *(record for record in records if not isinstance(record, Sale))])
+    assert [h.status for h in found] == ["provisional", "final"] * 2
+
+
+@pytest.mark.parametrize("ahead_s", [-10, 2, 6, 10])
+def test_a_shop_whose_clock_is_another_makes_no_chat_late(ahead_s: int) -> None:
+    shifted = [msgspec.structs.replace(s, event_ts=s.event_ts + ahead_s * SECOND) for s in [*trickle(420), *orders(240)]]
+    shifted = [sale for sale in shifted if sale.event_ts >= START]
+    operator = HighlightOperator()
+    found = told(ticked(merged([*murmur(420), *cheer(240)], shifted)), operator)
+    assert [h.status for h in found] == ["provisional", "final"]
+    assert operator.gauges() == {"refused": 0, "late": 0}
+
+
+def test_a_shop_whose_clock_is_a_minute_ahead_loses_no_chat() -> None:
+    shifted = [msgspec.structs.replace(s, event_ts=s.event_ts + 60 * SECOND) for s in [*trickle(420), *orders(240)]]
+    operator = HighlightOperator()
+    assert told(ticked(merged([*murmur(420), *cheer(240)], shifted)), operator)[0].status == "provisional"
+    assert operator.gauges() == {"refused": 0, "late": 0}
+
+
+@pytest.mark.parametrize("gap_s", [66, 120, 200, 290])
+def test_a_room_that_holds_its_breath_tells_a_moment_once_a_record(gap_s: int) -> None:
+    """One message may move time by minutes: a moment that began and ended in them is told as it ended."""
+    records = merged([*murmur(420), *cheer(240)], [*trickle(420), *orders(240)])
+    quiet = [record for record in records if not START + 256 * SECOND < record.event_ts < START + (256 + gap_s) * SECOND]
+    quiet += [sale for sale in records if isinstance(sale, Sale) and sale not in quiet and sale.event_ts < START + 300 * SECOND]
+    quiet.sort(key=lambda record: record.ingest_ts)
+    seen = [(h.id, h.revision) for h in told(quiet)]
+    assert len(set(seen)) == len(seen)
+
+
+def test_a_host_who_plays_music_while_orders_go_on_is_judged() -> None:
+    records = merged([*murmur(300), *cheer(240)], [*trickle(500), *orders(240)])
+    assert [h.status for h in told(ticked(records))] == ["provisional", "final"]
+
+
+def test_a_recording_that_is_played_twice_gives_its_moments_twice() -> None:
+    records = merged([*murmur(500), *cheer(240)], [*trickle(500), *orders(240)])
+    again = [msgspec.structs.replace(record, ingest_ts=record.ingest_ts + 600 * SECOND) for record in records]
+    found = told([*ticked(records), *ticked(again)])
+    assert [h.status for h in found] == ["provisional", "final"] * 2
+
+
+def test_a_room_without_names_has_moments() -> None:
+    records = merged([msgspec.structs.replace(m, user="") for m in [*murmur(420), *cheer(240)]], [*trickle(420), *orders(240)])
+    assert [h.status for h in told(ticked(records))] == ["provisional", "final"]
+
+
+def test_sales_without_chat_leave_a_bounded_state() -> None:
+    operator = HighlightOperator()
+    told([order(START + second * SECOND, second) for second in range(8_000)], operator)
+    assert len(operator.dump()) < 120_000
+
+
 def test_battery() -> None:
     records = [
         *merged([*murmur(260, 3), *cheer(150)], [*trickle(260), *orders(150)], "a"),
@@ -225,8 +321,9 @@ def test_what_is_thinned_out_is_asked_by_no_moment(seed: int) -> None:
             message = chat(second * SECOND, f"u{rng.randrange(30)}-{index}", text, sentiment="positive")
             signals.bin(second).add(message)
             whole.setdefault(second, Bin()).add(message)
-        signals.advance(second + 1, second + 1)
-        for start in range(max(0, second - BINS_S + 20), second - 11):
+        signals.close_chat(second + 1)
+        signals.forget(second - 90)
+        for start in range(max(0, second - 150 + 20), second - 11):
             assert asked(signals.bins, start) == asked(whole, start)
     assert len(signals.bins) < 100 < len([second for second in whole if second >= 250])
 
