@@ -9,6 +9,7 @@ next owner will say again.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -109,10 +110,22 @@ class Engine:
         self.checkpoint_bytes: dict[int, int] = {}
         self.durable: dict[tuple[str, int], int] = {}
         self._named: dict[int, int] = {}
+        self._figures: set[tuple[str, int, str]] = set()
 
     def close(self) -> None:
-        """The generation is over."""
+        """The generation is over, and so are its figures: the partitions may be another worker's now."""
         self.live = False
+        for name, number, what in self._figures:
+            self._meter.gauge(name, math.nan, **self._labels(number, what))
+        self._figures = set()
+
+    def _gauge(self, name: str, value: float, number: int, what: str = "") -> None:
+        if self.live:  # a checkpoint may be under way when the generation ends
+            self._figures.add((name, number, what))
+            self._meter.gauge(name, value, **self._labels(number, what))
+
+    def _labels(self, number: int, what: str) -> dict[str, str]:
+        return {"agent": self.agent.name, "partition": str(number)} | ({"what": what} if what else {})
 
     def positions(self) -> dict[tuple[str, int], int]:
         """Where feeding stands: next offset by topic and partition."""
@@ -312,7 +325,7 @@ class Engine:
         for (number, (shot, _)), offset in zip(shots.items(), offsets, strict=True):
             self._note(number, shot.checkpoint, offset)
             for what, value in parts[number].core.gauges().items():
-                self._meter.gauge("agent_state", value, agent=self.agent.name, partition=str(number), what=what)
+                self._gauge("agent_state", value, number, what)
         self._meter.observe("agent_checkpoint_seconds", time.perf_counter() - began, agent=self.agent.name)
         await asyncio.gather(*(self._release(parts[number], shot.outputs) for number, (shot, _) in shots.items()))
         return True
@@ -340,7 +353,7 @@ class Engine:
             await sent
         data = shot.encode()
         self.checkpoint_bytes[number] = len(data)
-        self._meter.gauge("agent_checkpoint_bytes", len(data), agent=self.agent.name, partition=str(number))
+        self._gauge("agent_checkpoint_bytes", len(data), number)
         return await self._wire.write(number, shot.checkpoint.key, data)
 
     async def _release(self, part: _Open, outputs: Sequence[Output]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 
 import pytest
@@ -231,12 +232,34 @@ async def test_what_an_operator_tells_of_its_state_is_exported_at_a_checkpoint()
     assert meter.told["agent_state"] == [(7.0, {"agent": "direct", "partition": str(PARTITION), "what": "kept"})] * 2
 
 
+async def test_the_figures_of_a_generation_end_with_it() -> None:
+    class Telling(Echo):
+        def gauges(self) -> Mapping[str, float]:
+            return {"kept": 7.0, "late": 1.0}
+
+    log = sales_only()
+    engine = engine_of(Agent("direct", sources=(SALES,), operator=Telling, mode="direct"), log)
+    engine._meter = meter = Gauges()
+    await settle(engine, [engine.feed(PARTITION, log.inputs[SALES.name][:2]), engine.checkpoint([PARTITION])])
+    assert {name for name, _ in meter.shown} == {"agent_state", "agent_checkpoint_bytes"}
+    engine.close()
+    assert meter.shown == {}
+    engine._gauge("agent_checkpoint_bytes", 1.0, PARTITION)  # of a checkpoint that was under way
+    assert meter.shown == {}
+
+
 class Gauges(NullMeter):
     def __init__(self) -> None:
         self.told: dict[str, list[tuple[float, dict[str, str]]]] = {}
+        self.shown: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
 
     def gauge(self, name: str, value: float, /, **labels: str) -> None:
         self.told.setdefault(name, []).append((value, labels))
+        key = name, frozenset(labels.items())
+        if math.isnan(value):
+            del self.shown[key]
+        else:
+            self.shown[key] = value
 
 
 async def test_the_poison_limit_counts_what_an_engine_buries() -> None:
