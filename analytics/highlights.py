@@ -117,7 +117,8 @@ class HighlightOperator:
             self._sell(room, record)
         else:
             return ()
-        return _last([*told, *self._advance(record.room, room, record.ingest_ts, revision)])
+        told += self._advance(record.room, room, record.ingest_ts, revision)
+        return _last(told) if told else ()
 
     def _room(self, record: Record) -> _Room:
         room = self._rooms.get(record.room)
@@ -186,8 +187,10 @@ class HighlightOperator:
         if signals is None:
             return []
         told: list[Highlight] = []
-        closed = signals.chat.track.next
-        for until in range(closed, max(closed, signals.newest - CHAT_BOUND_S + 1) + 1):
+        closed, last = signals.chat.track.next, signals.newest - CHAT_BOUND_S + 1
+        if last <= closed and room.orders_until(closed) <= signals.orders.track.next:
+            return []
+        for until in range(closed, max(closed, last) + 1):
             signals.close_chat(until)
             told += self._find(name, room, signals, until - 1 + CHAT_BOUND_S, ingest_ts, revision) if until > closed else []
             signals.close_orders(room.orders_until(until), room.sales)

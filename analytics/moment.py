@@ -106,7 +106,8 @@ class Signals(msgspec.Struct, array_like=True):
 
     def forget(self, judged: int) -> None:
         """Drop the bins that no moment asks for, when all seconds up to ``judged`` are judged to the end."""
-        for second in [second for second in self.bins if second < judged - BEHIND_S]:
+        oldest = judged - BEHIND_S
+        for second in [second for second in self.bins if second < oldest]:
             del self.bins[second]
 
     def _thin(self, second: int, closed: Bin) -> None:
