@@ -12,10 +12,10 @@ import psutil
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from livetide.settings import CACHE
-from streams.admin import COMING_UP
 from streams.broker import EmbeddedBroker
 from streams.broker.ports import free_port
 from streams.kafka import Cluster
+from streams.offsets import COMING_UP
 from streams.records import RetryError
 
 LOOK_S = 0.05

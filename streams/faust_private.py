@@ -12,7 +12,7 @@ partition instead, so that ``async for batch in stream`` means what it says and 
 
 Parts that their authors do not promise to keep are imported elsewhere too, each where it is used: aiokafka's client and
 messages in ``streams/commits.py``, its group protocol in ``streams/shell/assignor.py``, and, since their public names are
-missing in the type stubs, ``confluent_kafka.admin._listoffsets`` (``streams/admin.py``, ``streams/lag.py``,
+missing in the type stubs, ``confluent_kafka.admin._listoffsets`` (``streams/offsets.py``,
 ``storage/sink_lag.py``) and ``_scram`` (``streams/broker/access.py``). All are pinned here, and
 ``tests/streams/shell/test_faust_contract.py`` holds the contract with them.
 """

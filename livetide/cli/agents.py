@@ -22,8 +22,8 @@ def _settings() -> Settings:
 def list_agents(as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False) -> None:
     """The agents: what they read, how they speak, how many records wait for them."""
     from livetide.cli.output import show
-    from streams import admin
     from streams.agents import AGENTS
+    from streams.lag import agent_lag
 
     cluster = _settings().cluster()
     rows = [
@@ -31,7 +31,7 @@ def list_agents(as_json: Annotated[bool, typer.Option("--json", help="One JSON o
             "name": agent.name,
             "mode": agent.mode,
             "reads": ", ".join(topic.name for topic in agent.sources),
-            "lag": sum(place.lag for place in admin.agent_lag(cluster, agent)),
+            "lag": sum(place.lag for place in agent_lag(cluster, agent)),
         }
         for agent in AGENTS.values()
     ]

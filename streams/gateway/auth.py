@@ -15,8 +15,8 @@ import hmac
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from streams.gateway.recent import Recent
 from streams.gateway.refused import RefusedError
+from streams.gateway.seen import Seen
 
 TOLERANCE_MS = 300_000
 LONGEST_WEBHOOK_ID = 256
@@ -112,7 +112,7 @@ class Attempts:
 
     def __init__(self, limit: int = 250_000) -> None:
         # a timestamp may be 300 s ahead of us, and is good until it is 300 s behind
-        self._taken = Recent(2 * TOLERANCE_MS, limit)
+        self._taken = Seen(2 * TOLERANCE_MS, limit)
         self._under_way: set[bytes] = set()
 
     def begin(self, room: str, signed: Signed, now_ms: int) -> bytes:

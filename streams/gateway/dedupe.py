@@ -10,7 +10,7 @@ import hashlib
 import secrets
 from collections.abc import Callable
 
-from streams.gateway.recent import Recent
+from streams.gateway.seen import Seen
 from streams.gateway.tickets import Ticket
 from streams.records import LivetideError
 
@@ -26,7 +26,7 @@ class Dedupe:
     """
 
     def __init__(self, horizon_ms: int = HORIZON_MS, limit: int = 200_000) -> None:
-        self._seen = Recent(horizon_ms, limit)
+        self._seen = Seen(horizon_ms, limit)
         self._pending: dict[bytes, Ticket] = {}
         self._secret = secrets.token_bytes(32)
         self._now_ms = 0

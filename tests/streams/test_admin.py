@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Callable
 
 import pytest
-from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._config import ConfigResource
 from confluent_kafka.admin._resource import ResourceType
@@ -48,18 +47,6 @@ def test_another_partition_count_is_refused_with_what_to_do(cluster: Cluster, to
 def test_agents_without_their_topics_do_not_start(cluster: Cluster) -> None:
     with pytest.raises(FatalError, match=r"livetide\.checkpoint\.nobody-made-it do not exist: create them"):
         admin.require_topics(cluster, [Agent("nobody-made-it", (SALES,), Echo, "direct")])
-
-
-def test_lag_of_a_group_that_has_not_begun_is_everything(cluster: Cluster, topic_maker: Callable[..., str]) -> None:
-    topic = topic_maker("lag")
-    producer = Producer(cluster.producer())
-    for _ in range(3):
-        producer.produce(topic, b"x", partition=1)
-    producer.flush(10)
-    lags = admin.lag(cluster, "never-begun", [topic])
-    assert [(place.partition, place.committed, place.end, place.lag) for place in lags] == [
-        (0, -1, 0, 0), (1, -1, 3, 3), (2, -1, 0, 0), (3, -1, 0, 0),
-    ]  # fmt: skip
 
 
 def test_no_broker_is_said_so() -> None:

@@ -17,8 +17,9 @@ from confluent_kafka.admin._config import AlterConfigOpType, ConfigEntry, Config
 from confluent_kafka.admin._resource import ResourceType
 
 from streams import topics
-from streams.admin import create_topics, lag
+from streams.admin import create_topics
 from streams.kafka import Cluster
+from streams.lag import lag
 from streams.publisher import Publisher
 from streams.records import (
     DeadLetter,

@@ -24,10 +24,10 @@ from livetide.stack import Stack, connected, statuses
 from livetide.stack.state import load
 from storage.rows import TABLE_OF
 from streams import topics
-from streams.admin import lag
 from streams.agents import chosen
 from streams.broker.ports import HIGHEST, free_port, is_free
 from streams.kafka import Cluster
+from streams.lag import lag
 from streams.records import RetryError
 from tests.faults.stack.load import Told, send
 from tests.faults.stack.scenes import Scene

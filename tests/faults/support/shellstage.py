@@ -25,8 +25,9 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from streams import topics
-from streams.admin import agent_lag, create_topics
+from streams.admin import create_topics
 from streams.kafka import Cluster
+from streams.lag import agent_lag
 from streams.records import Answer, DeadLetter, Mood, encode, read_sequence, sequence_header
 from tests.faults.support.shellworker import agent_of
 from tests.streams.shell.operators import sale, speech

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.gateway.dedupe import Dedupe
-from streams.gateway.recent import Recent
+from streams.gateway.seen import Seen
 from streams.gateway.tickets import Receipt, Ticket
 from streams.records import RetryError
 
 
 def test_recent_keeps_a_key_for_its_horizon_and_not_for_twice_that() -> None:
-    recent = Recent(1000, 10)
+    recent = Seen(1000, 10)
     recent.turn(5000)
     recent.add(b"a", 5000)
     recent.turn(5999)
@@ -25,7 +25,7 @@ def test_recent_keeps_a_key_for_its_horizon_and_not_for_twice_that() -> None:
 
 
 def test_recent_forgets_all_after_a_long_silence() -> None:
-    recent = Recent(1000, 10)
+    recent = Seen(1000, 10)
     recent.turn(1)
     recent.add(b"a", 1)
     recent.turn(1_000_000)
@@ -35,7 +35,7 @@ def test_recent_forgets_all_after_a_long_silence() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 500), st.integers(0, 30)), max_size=200))
 def test_recent_is_bounded_and_remembers_at_least_its_limit_or_horizon(steps: list[tuple[int, int]]) -> None:
-    recent, now, added = Recent(1000, 8), 1, dict[bytes, tuple[int, int]]()
+    recent, now, added = Seen(1000, 8), 1, dict[bytes, tuple[int, int]]()
     for count, (wait, number) in enumerate(steps):
         now += wait
         key = str(number).encode()

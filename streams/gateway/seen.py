@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Recent:
+class Seen:
     """Remembers keys for at least ``horizon_ms`` and at most twice that.
 
     A generation ends early when it holds ``limit`` keys, so that never more than twice ``limit`` are kept: the horizon is then
