@@ -49,10 +49,14 @@ class Order(msgspec.Struct, array_like=True):
 
 
 class Room(msgspec.Struct, array_like=True):
-    """What is known of a room."""
+    """What is known of a room. ``*arrived`` are by the reader's clock, ``clock`` (the host's) and ``till`` by event time."""
 
     arrived: int
     clock: RoomClock
+    till: RoomClock | None = None
+    speech_arrived: int = 0
+    sale_arrived: int = 0
+    sales_until: int = 0  # while no sale comes: how far the shop's time has run on
     ingest_ts: int = 0
     heard: int = 0  # when the host was last heard
     lattice: Lattice = msgspec.field(default_factory=Lattice)

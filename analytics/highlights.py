@@ -23,6 +23,7 @@ import msgspec
 from analytics.clock import FAR_MS, RoomClock
 from analytics.moment import AROUND_S, BEHIND_S, CHAT_BOUND_S, FINAL_S, SALES_BOUND_S, Signals, new_signals, score
 from analytics.placed import Placed, order_key
+from analytics.reader import Reader
 from analytics.signals import prominence
 from analytics.state import Packer, dump_state, load_state
 from streams.records import ComprehendedEnvelope, Highlight, Product, Record, Sale, UnderstoodChat
@@ -33,7 +34,6 @@ HOUR = 3_600 * SECOND
 PROVISIONAL_S = 25
 WAIT_S = 120  # of chat, for sales that are behind
 SALES_IDLE_MS = 5 * SECOND
-PAUSE_MS = 5 * SECOND  # between two ticks: the reader was away, and nobody knows who was silent
 MOST_SOLD = 3_600  # seconds with sales, which may be that far ahead of chat
 APART_S, REACH_S, SAME_S = 45, 90, 30
 FLOOR, PROMINENT = 2.0, 1.8
@@ -79,12 +79,6 @@ class _Room(msgspec.Struct, array_like=True):
         return min(due, max(sold, due - WAIT_S))
 
 
-class _State(msgspec.Struct, array_like=True):
-    ticked: int
-    resumed: int
-    rooms: dict[str, msgspec.Raw]
-
-
 class HighlightOperator:
     """Comprehended chat, sales and product sheets in, :class:`Highlight` out.
 
@@ -100,7 +94,7 @@ class HighlightOperator:
         self._close_ms, self._forget_ms = close_ms, forget_ms
         self._rooms: dict[str, _Room] = {}
         self._packer: Packer[_Room] = Packer(_Room)
-        self._ticked = self._resumed = 0
+        self._reader = Reader()
 
     def feed(self, record: Record, revision: int) -> Sequence[Record]:
         if isinstance(record, Product):
@@ -124,7 +118,7 @@ class HighlightOperator:
         room = self._rooms.get(record.room)
         if room is None:
             room = self._rooms[record.room] = _Room(record.ingest_ts)
-        room.arrived = max(room.arrived, record.ingest_ts, self._ticked)
+        room.arrived = max(room.arrived, self._reader.arrived(record.ingest_ts))
         self._packer.changed(record.room)
         return room
 
@@ -337,13 +331,11 @@ class HighlightOperator:
         return signals.newest - self._chat_lag - AROUND_S
 
     def tick(self, now_ms: int, revision: int) -> Sequence[Record]:
-        if self._ticked and now_ms > self._ticked + PAUSE_MS:
-            self._resumed = now_ms
-        self._ticked = max(self._ticked, now_ms)
+        self._reader.tick(now_ms)
         told: list[Record] = []
         for name, room in list(self._rooms.items()):
             forgotten = now_ms - room.arrived >= self._forget_ms
-            if forgotten or now_ms - max(room.arrived, self._resumed) >= self._close_ms:
+            if forgotten or self._reader.silent(now_ms, room.arrived) >= self._close_ms:
                 told += _last(self._close(name, room, now_ms, revision))
             else:
                 told += _last(self._idle(name, room, now_ms, revision))
@@ -356,9 +348,9 @@ class HighlightOperator:
         if room.clock is None or room.signals is None or room.till is None:
             return []
         newest, until = room.signals.newest, room.sales_until
-        if now_ms - max(room.chat_arrived, self._resumed) >= self._close_ms:
+        if self._reader.silent(now_ms, room.chat_arrived) >= self._close_ms:
             newest = max(newest, min(room.till.now, room.clock.now + now_ms - room.chat_arrived) // SECOND)
-        if now_ms - max(room.sale_arrived, self._resumed) >= SALES_IDLE_MS:
+        if self._reader.silent(now_ms, room.sale_arrived) >= SALES_IDLE_MS:
             until = max(until, room.till.now + now_ms - room.sale_arrived)
         if (newest, until) == (room.signals.newest, room.sales_until):
             return []
@@ -373,12 +365,11 @@ class HighlightOperator:
         return {"refused": sum(clock.refused for clock in clocks), "late": sum(room.late for room in rooms)}
 
     def dump(self) -> bytes:
-        return dump_state("highlights", VERSION, _State(self._ticked, self._resumed, self._packer.pack(self._rooms)))
+        return dump_state("highlights", VERSION, (self._reader, self._packer.pack(self._rooms)))
 
     def load(self, data: bytes) -> None:
-        state = load_state(data, "highlights", VERSION, _State)
-        self._ticked, self._resumed = state.ticked, state.resumed
-        self._rooms = self._packer.unpack("highlights", state.rooms)
+        self._reader, rooms = load_state(data, "highlights", VERSION, tuple[Reader, dict[str, msgspec.Raw]])
+        self._rooms = self._packer.unpack("highlights", rooms)
 
 
 def _last(told: Sequence[Highlight]) -> list[Highlight]:

@@ -5,6 +5,10 @@ ends with its close, with the next introduction, after half a minute of idle tal
 shown or pinned. It is complete when intro, feature, price and call were all there, else partial. It is told when it begins
 (``open``), when it ends, and once more a minute after the call, with the orders that followed it.
 
+Speech and sales come by two topics, and after a pause of the reader either may run far ahead. So each has its own newest time:
+a host is silent when the next sentence is a minute after the last, or none comes for a minute of the reader's clock; and orders
+are waited for until sales have passed their minute, up to two minutes behind the host, or none come for five seconds.
+
 A sentence that is sent again within ten minutes is left out (its client may have met a gateway that died before it answered);
 a sale is known by its order.
 """
@@ -15,22 +19,26 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from analytics.clock import FAR_MS, RoomClock
+from analytics.clock import FAR_MS, JUMP_MS, RoomClock
 from analytics.dedupe import Deduplicator
 from analytics.drafts import CONFIRMED, ENDED, OPEN, ORDERS_MS, SECOND, Changes, Draft, Order, Room, paragraph_of
 from analytics.labels import Sheet
 from analytics.placed import Placed, order_key
+from analytics.reader import Reader
 from analytics.stages import CLOSE, CTA, IDLE, INTRO, NEAR_MS, PRICE, STAGES, Cues, Lattice, Sentence, certainty, load_cues
 from analytics.state import Packer, dump_state, load_state
 from streams.records import InvalidError, Product, Record, Sale, Speech
 
-VERSION = 2
+VERSION = 3
 HOUR = 3_600 * SECOND
 LAG = 3
 LAG_MS = 15 * SECOND
 IDLE_MS = 30 * SECOND
 SILENT_MS = 60 * SECOND
 SALES_BOUND_MS = 5 * SECOND
+SALES_IDLE_MS = 5 * SECOND
+WAIT_MS = 120 * SECOND  # of the host, for sales that are behind
+BEHIND_MS = 600 * SECOND  # how far speech may be behind sales
 MOST_SENTENCES, MOST_TEXT = 80, 120
 MOST_SHEETS, MOST_ORDERS, MOST_PLACED = 500, 5_000, 1_000
 MOST_REMEMBERED = 50_000  # sentences of all rooms: eight bytes each
@@ -49,6 +57,7 @@ class ParagraphOperator:
         self._rooms: dict[str, Room] = {}
         self._packer: Packer[Room] = Packer(Room)
         self._sentences = Deduplicator(limit=MOST_REMEMBERED)
+        self._reader = Reader()
 
     def feed(self, record: Record, revision: int) -> Sequence[Record]:
         if not isinstance(record, Speech | Product | Sale):
@@ -61,39 +70,52 @@ class ParagraphOperator:
         room = self._rooms.get(record.room)
         if room is None:
             room = self._rooms[record.room] = Room(record.ingest_ts, RoomClock(record.event_ts))
-        room.arrived = max(room.arrived, record.ingest_ts)
+        room.arrived = max(room.arrived, self._reader.arrived(record.ingest_ts))
         room.ingest_ts = record.ingest_ts
         changed: Changes = {}
-        before, moves = room.clock.now, room.clock.moves
-        if self._in_time(room.clock, record):
-            if room.clock.moves > moves and room.clock.now < before:
-                self._end_all(room, changed)
-                room.shown_at, room.heard, room.orders, room.placed = 0, 0, {}, Placed()
+        if isinstance(record, Sale):
+            self._sell(room, record)
+        elif self._in_time(room, record, changed):
             if isinstance(record, Speech):
                 self._hear(room, record, changed)
-            elif isinstance(record, Product):
-                self._show(room, record, changed)
             else:
-                self._sell(room, record)
+                self._show(room, record, changed)
         elif isinstance(record, Product):
             self._note(room, record)
-        if room.clock.now - room.heard > SILENT_MS and (room.draft or room.lattice.waiting):
-            self._flush(room, changed)
-            self._end(room, changed)
-        self._confirm(room, room.clock.now - SALES_BOUND_MS, changed)
+        if room.till and room.till.now - room.heard > BEHIND_MS:
+            self._fall_silent(room, changed)
+        self._confirm(room, self._sold(room) - SALES_BOUND_MS, changed)
         return self._tell(record.room, room, changed, revision)
 
-    def _in_time(self, clock: RoomClock, record: Speech | Product | Sale) -> bool:
-        """Whether a record's time can be true. Speech and products come from the room's own devices, sales from many."""
-        if isinstance(record, Sale):
-            return clock.accept(record.event_ts, record.user or record.order or record.id)
-        return clock.accept(record.end_ts if isinstance(record, Speech) else record.event_ts, jump_ms=FAR_MS)
+    def _in_time(self, room: Room, record: Speech | Product, changed: Changes) -> bool:
+        """Whether a time of the room's own devices can be true. One that goes back begins another sitting."""
+        before, moves = room.clock.now, room.clock.moves
+        if not room.clock.accept(record.end_ts if isinstance(record, Speech) else record.event_ts, jump_ms=FAR_MS):
+            return False
+        if room.clock.moves > moves and room.clock.now < before:
+            self._end_all(room, changed)
+            room.shown_at, room.heard, room.orders, room.placed = 0, 0, {}, Placed()
+            room.till, room.sales_until = None, 0
+        return True
+
+    def _sold(self, room: Room) -> int:
+        """Up to when the sales are all here."""
+        if room.till is None:
+            return room.clock.now
+        return max(room.till.now, room.sales_until, room.clock.now - WAIT_MS)
+
+    def _fall_silent(self, room: Room, changed: Changes) -> None:
+        if room.draft or room.lattice.waiting:
+            self._flush(room, changed)
+            self._end(room, changed)
 
     # ── What comes in ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _hear(self, room: Room, speech: Speech, changed: Changes) -> None:
         text = speech.text[:MOST_TEXT]
-        room.heard = max(room.heard, speech.end_ts)
+        if room.heard and speech.event_ts - room.heard > SILENT_MS:
+            self._fall_silent(room, changed)
+        room.heard, room.speech_arrived = max(room.heard, speech.end_ts), room.arrived
         boarding = speech.event_ts - room.cued <= NEAR_MS
         odds = self._cues.weigh(text, named=bool(self._named(room, text)), boarding=boarding)
         if max(odds[PRICE], odds[CTA]) >= 1.2:
@@ -148,14 +170,20 @@ class ParagraphOperator:
         """An order counts when it was placed, with the amount that is paid for it; told twice it changes nothing."""
         if sale.type not in ("order", "pay"):
             return
+        if room.till is None:
+            room.till = RoomClock(sale.event_ts)
+        ahead = min(max(0, room.clock.now - room.till.now) + JUMP_MS, FAR_MS)  # of the host, or it takes three of them
+        if not room.till.accept(sale.event_ts, sale.user or sale.order or sale.id, jump_ms=ahead):
+            return
+        room.sale_arrived = room.arrived
         key = order_key(sale.order or sale.id)
         placed = room.orders.get(key)
         if placed is None and room.placed.first(key, sale.event_ts // SECOND):
             room.orders[key] = Order(sale.event_ts, sale.sku, sale.amount)
         elif placed and sale.type == "pay":
             room.orders[key] = Order(placed.ts, sale.sku, sale.amount)
-        room.placed.forget((room.clock.now - 10 * ORDERS_MS) // SECOND, MOST_PLACED)
-        oldest = room.clock.now - 3 * ORDERS_MS
+        room.placed.forget((room.till.now - BEHIND_MS) // SECOND, MOST_PLACED)
+        oldest = max(min(room.till.now, room.heard or room.till.now), room.till.now - BEHIND_MS) - 3 * ORDERS_MS
         if room.orders and next(iter(room.orders.values())).ts < oldest - 10 * SECOND:
             drafts = [*room.waiting, room.draft] if room.draft else room.waiting
             oldest = min([oldest, *(draft.stages.get("cta", oldest) for draft in drafts)])
@@ -233,28 +261,45 @@ class ParagraphOperator:
         return [paragraph_of(name, room, draft, told, revision) for draft, told in changed.values()]
 
     def tick(self, now_ms: int, revision: int) -> Sequence[Record]:
+        self._reader.tick(now_ms)
         told: list[Record] = []
         for name, room in list(self._rooms.items()):
-            silent = now_ms - room.arrived
-            if silent >= self._close_ms and (room.draft or room.waiting or room.lattice.waiting):
-                changed: Changes = {}
-                self._packer.changed(name)
+            changed: Changes = {}
+            forgotten = now_ms - room.arrived >= self._forget_ms
+            if forgotten or self._reader.silent(now_ms, room.arrived) >= self._close_ms:
+                if room.draft or room.waiting or room.lattice.waiting:
+                    self._packer.changed(name)
+                    self._end_all(room, changed)
+            else:
+                self._idle(name, room, now_ms, changed)
+            if changed:
                 room.ingest_ts = now_ms
-                self._end_all(room, changed)
                 told += self._tell(name, room, changed, revision)
-            if silent >= self._forget_ms:
+            if forgotten:
                 del self._rooms[name]
         return told
 
+    def _idle(self, name: str, room: Room, now_ms: int, changed: Changes) -> None:
+        """One topic has fallen silent while others go on."""
+        if self._reader.silent(now_ms, room.speech_arrived) >= SILENT_MS and (room.draft or room.lattice.waiting):
+            self._packer.changed(name)
+            self._fall_silent(room, changed)
+        if room.till and room.waiting and self._reader.silent(now_ms, room.sale_arrived) >= SALES_IDLE_MS:
+            self._packer.changed(name)
+            room.sales_until = max(room.sales_until, room.till.now + now_ms - room.sale_arrived)
+            self._confirm(room, self._sold(room) - SALES_BOUND_MS, changed)
+
     def gauges(self) -> Mapping[str, float]:
         """What did not count in the rooms that are held: records of an absurd time."""
-        return {"refused": sum(room.clock.refused for room in self._rooms.values())}
+        clocks = [clock for room in self._rooms.values() for clock in (room.clock, room.till) if clock]
+        return {"refused": sum(clock.refused for clock in clocks)}
 
     def dump(self) -> bytes:
-        return dump_state("paragraphs", VERSION, (self._sentences.dump(), self._packer.pack(self._rooms)))
+        return dump_state("paragraphs", VERSION, (self._sentences.dump(), self._reader, self._packer.pack(self._rooms)))
 
     def load(self, data: bytes) -> None:
-        sentences, rooms = load_state(data, "paragraphs", VERSION, tuple[bytes, dict[str, msgspec.Raw]])
+        state = load_state(data, "paragraphs", VERSION, tuple[bytes, Reader, dict[str, msgspec.Raw]])
+        sentences, self._reader, rooms = state
         self._sentences.load(sentences)
         self._rooms = self._packer.unpack("paragraphs", rooms)
 

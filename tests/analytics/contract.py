@@ -24,6 +24,7 @@ from streams.topics import TOPIC_OF
 Step = Record | int
 Factory = Callable[[], Operator]
 KINDS = tuple(sorted((kind for kind in TOPIC_OF if issubclass(kind, Record)), key=lambda kind: kind.__name__))
+PAUSE_MS = 120_000
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -49,6 +50,7 @@ def check_operator(
     assert _bytes(play(factory(), steps)) == _bytes(plain), "the same records gave other outputs"
     _check_outputs(plain, steps)
     _check_crashes(factory, steps, plain, crashes, random.Random(seed))
+    _check_pauses(factory, steps)
     _check_states(factory, steps)
     _check_ignores(factory, steps)
     if isolated:
@@ -94,6 +96,19 @@ def _check_crashes(
         assert after.dump() == state, f"a loaded state dumps otherwise (after {cut} steps)"
         assert _bytes(play(after, steps, cut)) == _bytes(plain[cut:]), f"other outputs after a restart at step {cut}"
         assert after.dump() == whole.dump(), f"another state at the end, after a restart at step {cut}"
+
+
+def _check_pauses(factory: Factory, steps: Sequence[Step]) -> None:
+    """Two minutes of silence anywhere: by the clock of the room, and after a reader that was away."""
+    times = [step if isinstance(step, int) else step.ingest_ts for step in steps]
+    for part in (3, 5, 8):
+        start = sorted(times)[len(times) * part // 10]
+        before = [step for step, at in zip(steps, times, strict=True) if at < start]
+        after = [step for step, at in zip(steps, times, strict=True) if at >= start + PAUSE_MS]
+        meanwhile = [step for step, at in zip(steps, times, strict=True) if start <= at < start + PAUSE_MS]
+        missed = [step for step in meanwhile if not isinstance(step, int)]
+        _check_outputs(play(factory(), [*before, *after]), steps)
+        _check_outputs(play(factory(), [*before, *sorted(missed, key=lambda step: TOPIC_OF[type(step)].name), *after]), steps)
 
 
 def _check_states(factory: Factory, steps: Sequence[Step]) -> None:
