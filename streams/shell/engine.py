@@ -110,22 +110,15 @@ class Engine:
         self.checkpoint_bytes: dict[int, int] = {}
         self.durable: dict[tuple[str, int], int] = {}
         self._named: dict[int, int] = {}
-        self._figures: set[tuple[str, int, str]] = set()
+        self._told: set[tuple[int, str]] = set()
 
     def close(self) -> None:
         """The generation is over, and so are its figures: the partitions may be another worker's now."""
         self.live = False
-        for name, number, what in self._figures:
-            self._meter.gauge(name, math.nan, **self._labels(number, what))
-        self._figures = set()
-
-    def _gauge(self, name: str, value: float, number: int, what: str = "") -> None:
-        if self.live:  # a checkpoint may be under way when the generation ends
-            self._figures.add((name, number, what))
-            self._meter.gauge(name, value, **self._labels(number, what))
-
-    def _labels(self, number: int, what: str) -> dict[str, str]:
-        return {"agent": self.agent.name, "partition": str(number)} | ({"what": what} if what else {})
+        for number, what in self._told:
+            self._meter.gauge("agent_state", math.nan, agent=self.agent.name, partition=str(number), what=what)
+        for number in self.checkpoint_bytes:
+            self._meter.gauge("agent_checkpoint_bytes", math.nan, agent=self.agent.name, partition=str(number))
 
     def positions(self) -> dict[tuple[str, int], int]:
         """Where feeding stands: next offset by topic and partition."""
@@ -324,8 +317,8 @@ class Engine:
             return False
         for (number, (shot, _)), offset in zip(shots.items(), offsets, strict=True):
             self._note(number, shot.checkpoint, offset)
-            for what, value in parts[number].core.gauges().items():
-                self._gauge("agent_state", value, number, what)
+            if self.live:  # it may have been closed while it committed
+                self._tell_state(number, parts[number].core.gauges())
         self._meter.observe("agent_checkpoint_seconds", time.perf_counter() - began, agent=self.agent.name)
         await asyncio.gather(*(self._release(parts[number], shot.outputs) for number, (shot, _) in shots.items()))
         return True
@@ -336,6 +329,11 @@ class Engine:
         goes to the other slot and lies behind it."""
         if (part := self._open.get(number)) is not None and end > self._named[number] + 1:
             part.core.dirty = True
+
+    def _tell_state(self, number: int, figures: Mapping[str, float]) -> None:
+        for what, value in figures.items():
+            self._told.add((number, what))
+            self._meter.gauge("agent_state", value, agent=self.agent.name, partition=str(number), what=what)
 
     def _note(self, number: int, checkpoint: Checkpoint, offset: int) -> None:
         """What is committed: ``durable`` holds it by topic and partition, for those who watch progress."""
@@ -353,7 +351,8 @@ class Engine:
             await sent
         data = shot.encode()
         self.checkpoint_bytes[number] = len(data)
-        self._gauge("agent_checkpoint_bytes", len(data), number)
+        if self.live:
+            self._meter.gauge("agent_checkpoint_bytes", len(data), agent=self.agent.name, partition=str(number))
         return await self._wire.write(number, shot.checkpoint.key, data)
 
     async def _release(self, part: _Open, outputs: Sequence[Output]) -> None:
