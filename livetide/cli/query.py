@@ -28,15 +28,16 @@ def query(
     from livetide.stack.state import needed
     from storage.client import Address
 
-    settings = needed(store=True)
-    address, where = Address.parse(addresses.reading(settings)), addresses.reading_http(settings)
-    embedded = not (settings.clickhouse.get_secret_value() or settings.clickhouse_reader.get_secret_value())
     text = sys.stdin.read() if sql == "-" else sql
     if not text.strip():
         raise typer.BadParameter("the statement is empty", param_hint="SQL")
+    named = _parameters(param)
+    settings = needed(store=True)
+    address, where = Address.parse(addresses.reading(settings)), addresses.reading_http(settings)
+    embedded = not (settings.clickhouse.get_secret_value() or settings.clickhouse_reader.get_secret_value())
     parameters = {
         "default_format": format,
-        **_parameters(param),
+        **named,
         **{name: str(value) for name, value in address.settings.items()},
     }
     _stream(address, where, text, parameters, embedded=embedded)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from livetide.cli.query import query as query_command
+from livetide.stack.state import NotRunningError, StackState, pid_file, write_state
+from streams.broker.child import write_pid_file
 from tests.storage.support import PASSWORD, READER_PASSWORD, StoreProcess
 
 Ask = Callable[..., Result]
@@ -20,7 +23,20 @@ Ask = Callable[..., Result]
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "secrets.json").write_text(json.dumps({"store_password": PASSWORD}))
-    return {"LIVETIDE_DATA": str(tmp_path), "LIVETIDE_STORE_HTTP_PORT": "1", "LIVETIDE_CLICKHOUSE": ""}
+    return {"LIVETIDE_DATA": str(tmp_path), "LIVETIDE_CLICKHOUSE": "", "LIVETIDE_CLICKHOUSE_READER": ""}
+
+
+def running(data: Path, native: int, http: int) -> None:
+    """What the stack of ``data`` would have written down while its store listens there."""
+    ports = {"LIVETIDE_STORE_PORT": str(native), "LIVETIDE_STORE_HTTP_PORT": str(http)}
+    (data / "run").mkdir()
+    write_pid_file(pid_file(data), os.getpid())
+    write_state(
+        data,
+        StackState(
+            data=str(data), started_ms=0, environment=ports, kafka="", clickhouse="", clickhouse_http="", gateway="", console=""
+        ),
+    )
 
 
 def ask(environment: dict[str, str], *arguments: str, **named: Any) -> Result:
@@ -30,9 +46,9 @@ def ask(environment: dict[str, str], *arguments: str, **named: Any) -> Result:
 
 
 @pytest.fixture
-def query(environment: dict[str, str], store: StoreProcess) -> Ask:
-    ports = {"LIVETIDE_STORE_PORT": str(store.native_port), "LIVETIDE_STORE_HTTP_PORT": str(store.http_port)}
-    return lambda *arguments, **named: ask(environment | ports, *arguments, **named)
+def query(environment: dict[str, str], store: StoreProcess, tmp_path: Path) -> Ask:
+    running(tmp_path, store.native_port, store.http_port)
+    return lambda *arguments, **named: ask(environment, *arguments, **named)
 
 
 @pytest.mark.store
@@ -68,7 +84,12 @@ def test_wrong_usage_is_named(environment: dict[str, str]) -> None:
     assert ask(environment, " ").exit_code == 2
 
 
-def test_a_store_that_does_not_run_is_named(environment: dict[str, str]) -> None:
+def test_without_a_stack_nobody_is_asked(environment: dict[str, str]) -> None:
+    assert isinstance(ask(environment, "SELECT 1").exception, NotRunningError)
+
+
+def test_a_store_that_does_not_run_is_named(environment: dict[str, str], tmp_path: Path) -> None:
+    running(tmp_path, 1, 1)
     answer = ask(environment, "SELECT 1")
     assert answer.exit_code == 3
     assert "livetide up" in answer.stderr
