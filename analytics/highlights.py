@@ -16,67 +16,24 @@ for up to two minutes of chat; when none have come for five seconds of the reade
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import msgspec
 
 from analytics.clock import FAR_MS, RoomClock
-from analytics.moment import AROUND_S, BEHIND_S, CHAT_BOUND_S, FINAL_S, SALES_BOUND_S, Signals, new_signals, score
+from analytics.highlight_judge import APART_S, SECOND, HighlightRoom, Judge, Told
+from analytics.moment import BEHIND_S, CHAT_BOUND_S, FINAL_S, SALES_BOUND_S, Signals, new_signals
 from analytics.placed import Placed, order_key
 from analytics.reader import Reader
-from analytics.signals import prominence
 from analytics.state import Packer, dump_state, load_state
 from streams.records import ComprehendedEnvelope, Highlight, Product, Record, Sale, UnderstoodChat
 
 VERSION = 3
-SECOND = 1_000
 HOUR = 3_600 * SECOND
 PROVISIONAL_S = 25
-WAIT_S = 120  # of chat, for sales that are behind
 SALES_IDLE_MS = 5 * SECOND
 MOST_SOLD = 3_600  # seconds with sales, which may be that far ahead of chat
-APART_S, REACH_S, SAME_S = 45, 90, 30
-FLOOR, PROMINENT = 2.0, 1.8
-ALONE_FLOOR, ALONE_PROMINENT = 3.0, 2.5  # where there are no sales to bear a moment out
-FEWEST_PEOPLE, FEWEST_TEXTS, FEWEST_ORDERS = 5, 4, 3
-BEFORE_S, AFTER_S = 18, 12
+SAME_S = 30
 MOST_NAMES, MOST_SHOWN, MOST_ORDERS = 500, 100, 1_000
-Status = Literal["provisional", "final", "withdrawn"]
-
-
-class _Told(msgspec.Struct, array_like=True):
-    """A moment that was told: the second of its id, the second where it is now, and its status."""
-
-    second: int
-    peak: int
-    status: Status
-
-
-class _Room(msgspec.Struct, array_like=True):
-    """``*arrived`` are by the reader's clock, ``clock`` and ``till`` by event time: chat's and the shop's."""
-
-    arrived: int
-    chat_arrived: int = 0
-    sale_arrived: int = 0
-    clock: RoomClock | None = None
-    till: RoomClock | None = None
-    sales_until: int = 0  # while no sale comes: how far the shop's time has run on
-    signals: Signals | None = None
-    judged: int = 0  # the last second that was judged to the end
-    told: list[_Told] = []
-    placed: Placed = msgspec.field(default_factory=Placed)
-    sales: dict[int, dict[str, int]] = {}  # second → sku → orders
-    names: dict[str, str] = {}
-    shown: list[tuple[int, str]] = []
-    late: int = 0
-
-    def orders_until(self, chat_until: int) -> int:
-        """Before which second orders may be closed, when chat is closed before ``chat_until``."""
-        due = chat_until + CHAT_BOUND_S - SALES_BOUND_S
-        if self.till is None:
-            return due
-        sold = max(self.till.now, self.sales_until) // SECOND - SALES_BOUND_S + 1
-        return min(due, max(sold, due - WAIT_S))
 
 
 class HighlightOperator:
@@ -90,10 +47,10 @@ class HighlightOperator:
         self, *, chat_lag_s: int = 12, order_lag_s: int = 35, drop_s: int = 120,
         close_ms: int = 15 * SECOND, forget_ms: int = HOUR,
     ) -> None:  # fmt: skip
-        self._chat_lag, self._order_lag, self._drop = chat_lag_s, order_lag_s, drop_s
+        self._judge = Judge(chat_lag_s, order_lag_s, drop_s)
         self._close_ms, self._forget_ms = close_ms, forget_ms
-        self._rooms: dict[str, _Room] = {}
-        self._packer: Packer[_Room] = Packer(_Room)
+        self._rooms: dict[str, HighlightRoom] = {}
+        self._packer: Packer[HighlightRoom] = Packer(HighlightRoom)
         self._reader = Reader()
 
     def feed(self, record: Record, revision: int) -> Sequence[Record]:
@@ -114,21 +71,21 @@ class HighlightOperator:
         told += self._advance(record.room, room, record.ingest_ts, revision)
         return _last(told) if told else ()
 
-    def _room(self, record: Record) -> _Room:
+    def _room(self, record: Record) -> HighlightRoom:
         room = self._rooms.get(record.room)
         if room is None:
-            room = self._rooms[record.room] = _Room(record.ingest_ts)
+            room = self._rooms[record.room] = HighlightRoom(record.ingest_ts)
         room.arrived = max(room.arrived, self._reader.arrived(record.ingest_ts))
         self._packer.changed(record.room)
         return room
 
-    def _show(self, room: _Room, product: Product) -> None:
+    def _show(self, room: HighlightRoom, product: Product) -> None:
         if product.name and (product.sku in room.names or len(room.names) < MOST_NAMES):
             room.names[product.sku] = product.name
         if product.type != "withdraw":
             room.shown = sorted([*room.shown, (product.event_ts // SECOND, product.sku)])[-MOST_SHOWN:]
 
-    def _hear(self, name: str, room: _Room, message: UnderstoodChat, ingest_ts: int, revision: int) -> list[Highlight]:
+    def _hear(self, name: str, room: HighlightRoom, message: UnderstoodChat, ingest_ts: int, revision: int) -> list[Highlight]:
         """Put a message into its second, unless that one is closed. A clock that moves ends what was before."""
         ts, told = message.event_ts, list[Highlight]()
         if room.clock is None:
@@ -154,7 +111,7 @@ class HighlightOperator:
             signals.bin(second).add(message)
         return told
 
-    def _sell(self, room: _Room, sale: Sale) -> None:
+    def _sell(self, room: HighlightRoom, sale: Sale) -> None:
         """Put an order into its second, unless that one is closed. Its chat may not be here yet."""
         if room.till is None:
             room.till = RoomClock(sale.event_ts)
@@ -175,7 +132,7 @@ class HighlightOperator:
         if room.signals:
             room.signals.sold = True
 
-    def _advance(self, name: str, room: _Room, ingest_ts: int, revision: int) -> list[Highlight]:
+    def _advance(self, name: str, room: HighlightRoom, ingest_ts: int, revision: int) -> list[Highlight]:
         """Close the seconds that are old enough, one by one, and tell what follows."""
         signals = room.signals
         if signals is None:
@@ -194,22 +151,26 @@ class HighlightOperator:
             self._forget(room, signals)
         return told
 
-    def _forget(self, room: _Room, signals: Signals) -> None:
+    def _forget(self, room: HighlightRoom, signals: Signals) -> None:
         signals.forget(room.judged)
         oldest = min(room.judged - BEHIND_S, signals.orders.track.next)
         if room.sales and min(room.sales) < oldest:
             room.sales = {second: sold for second, sold in room.sales.items() if second >= oldest}
         room.placed.forget(signals.newest - 10 * 60, MOST_ORDERS)
 
-    def _find(self, name: str, room: _Room, signals: Signals, now: int, ingest_ts: int, revision: int) -> list[Highlight]:
+    def _find(
+        self, name: str, room: HighlightRoom, signals: Signals, now: int, ingest_ts: int, revision: int
+    ) -> list[Highlight]:
         """A new provisional moment, in the second ``now``."""
         fresh = now - PROVISIONAL_S
-        if not self._stands_out(signals, room, fresh, final=False) or self._near(room, fresh, APART_S):
+        if not self._judge.stands_out(signals, room, fresh, final=False) or room.near(fresh, APART_S):
             return []
-        room.told.append(_Told(fresh, fresh, "provisional"))
-        return [self._highlight(name, room, signals, room.told[-1], ingest_ts, revision)]
+        room.told.append(Told(fresh, fresh, "provisional"))
+        return [self._judge.tell(name, room, signals, room.told[-1], ingest_ts, revision)]
 
-    def _finish(self, name: str, room: _Room, signals: Signals, second: int, ingest_ts: int, revision: int) -> list[Highlight]:
+    def _finish(
+        self, name: str, room: HighlightRoom, signals: Signals, second: int, ingest_ts: int, revision: int
+    ) -> list[Highlight]:
         """Judge all seconds up to ``second`` to the end."""
         told: list[Highlight] = []
         while room.judged < second:
@@ -217,118 +178,25 @@ class HighlightOperator:
             waiting = next((m for m in room.told if m.status == "provisional" and m.second == room.judged), None)
             if waiting:
                 around = range(waiting.second - SAME_S, waiting.second + SAME_S + 1)
-                peak = max(around, key=lambda at: (self._score(signals, at, room.judged) or 0.0, -at))
+                peak = max(around, key=lambda at: (self._judge.score(signals, at, room.judged) or 0.0, -at))
                 waiting.peak = peak
-                waiting.status = "final" if self._stands_out(signals, room, peak, final=True) else "withdrawn"
-                told.append(self._highlight(name, room, signals, waiting, ingest_ts, revision))
-            elif self._stands_out(signals, room, room.judged, final=True) and not self._near(room, room.judged, APART_S):
-                room.told.append(_Told(room.judged, room.judged, "final"))
-                told.append(self._highlight(name, room, signals, room.told[-1], ingest_ts, revision))
+                waiting.status = "final" if self._judge.stands_out(signals, room, peak, final=True) else "withdrawn"
+                told.append(self._judge.tell(name, room, signals, waiting, ingest_ts, revision))
+            elif self._judge.stands_out(signals, room, room.judged, final=True) and not room.near(room.judged, APART_S):
+                room.told.append(Told(room.judged, room.judged, "final"))
+                told.append(self._judge.tell(name, room, signals, room.told[-1], ingest_ts, revision))
             room.told = [m for m in room.told if m.second > room.judged - 2 * APART_S]
         return told
 
-    def _near(self, room: _Room, second: int, apart: int) -> bool:
-        return any(m.status != "withdrawn" and min(abs(m.second - second), abs(m.peak - second)) <= apart for m in room.told)
-
-    def _score(self, signals: Signals, second: int, judged: int | None = None) -> float | None:
-        chat, emotion, orders = signals.values(second, self._chat_lag, self._order_lag, judged)
-        return score(chat, emotion, orders if signals.sold else None)
-
-    def _chat_score(self, signals: Signals, second: int) -> float | None:
-        chat, emotion, _ = signals.values(second, self._chat_lag, self._order_lag)
-        return score(chat, emotion, None)
-
-    def _stands_out(self, signals: Signals, room: _Room, second: int, *, final: bool) -> bool:
-        """Whether a second is a moment: the highest far around, high, prominent, with people behind it."""
-        if second < signals.start + self._drop:
-            return False
-
-        def rate(at: int) -> float | None:
-            return self._score(signals, at, room.judged) if final else self._chat_score(signals, at)
-
-        floor, prominent = (FLOOR, PROMINENT) if signals.sold else (ALONE_FLOOR, ALONE_PROMINENT)
-        height = rate(second)
-        if height is None or height < floor:
-            return False
-        around = [rate(at) for at in range(second - APART_S, second + APART_S + 1)]
-        if any(other is not None and other > height for other in around):
-            return False
-        if prominence(rate, second, REACH_S) < prominent:
-            return False
-        people, texts, orders = self._behind(signals, room, second)
-        crowd = people >= FEWEST_PEOPLE and texts >= FEWEST_TEXTS
-        return crowd and (not final or not signals.sold or orders >= FEWEST_ORDERS)
-
-    def _behind(self, signals: Signals, room: _Room, second: int) -> tuple[int, int, int]:
-        """How many people, in how many texts, were moved by a moment, and how many orders followed it."""
-        bins = signals.bins
-        moved = [pair for at in self._chat_of(second) if at in bins for pair in bins[at].movers()]
-        orders = sum(sum(room.sales[at].values()) for at in self._sales_of(second) if at in room.sales)
-        return len({user for _, user in moved}), len({text for text, _ in moved}), orders
-
-    def _chat_of(self, second: int) -> range:
-        return range(second + self._chat_lag - AROUND_S, second + self._chat_lag + AROUND_S + 1)
-
-    def _sales_of(self, second: int) -> range:
-        return range(second + self._order_lag - 20, second + self._order_lag + 21)
-
-    def _sku(self, room: _Room, second: int) -> tuple[str, int]:
-        """What was sold most in answer to a moment, and how often; else what was on show, 0."""
-        counts: dict[str, int] = {}
-        for at in self._sales_of(second):
-            for sku, count in room.sales.get(at, {}).items():
-                counts[sku] = counts.get(sku, 0) + count
-        if counts:
-            best = max(sorted(counts), key=counts.__getitem__)
-            return best, counts[best]
-        return next((sku for at, sku in reversed(room.shown) if at <= second), ""), 0
-
-    def _highlight(
-        self, name: str, room: _Room, signals: Signals, told: _Told, ingest_ts: int, revision: int
-    ) -> Highlight:  # fmt: skip
-        judged = None if told.status == "provisional" else room.judged
-        chat, emotion, orders = signals.values(told.peak, self._chat_lag, self._order_lag, judged)
-        value = score(chat, emotion, orders if judged is not None and signals.sold else None)
-        sku, sold = self._sku(room, told.peak)
-        return Highlight(
-            room=name,
-            event_ts=told.peak * SECOND,
-            ingest_ts=ingest_ts,
-            id=f"highlight:{name}:{told.second}",
-            revision=revision,
-            start_ts=(told.peak - BEFORE_S) * SECOND,
-            end_ts=(told.peak + AFTER_S) * SECOND,
-            status=told.status,
-            score=round(value or 0.0, 3),
-            chat_z=round(chat or 0.0, 3),
-            emotion_z=round(emotion or 0.0, 3),
-            orders_z=round(orders or 0.0, 3),
-            title=self._title(room, signals, told.peak, sku, sold),
-            sku=sku,
-        )
-
-    def _title(self, room: _Room, signals: Signals, second: int, sku: str, sold: int) -> str:
-        product = room.names.get(sku, sku)
-        if product and sold:
-            return f"{product} · {sold} 单"
-        if product:
-            return product
-        chat = (signals.bins.get(at) for at in self._chat_of(second))
-        said = max((b for b in chat if b and b.example), key=lambda b: (b.felt, b.example), default=None)
-        return f"弹幕：{said.example}" if said else "高光时刻"
-
-    def _close(self, name: str, room: _Room, ingest_ts: int, revision: int) -> list[Highlight]:
+    def _close(self, name: str, room: HighlightRoom, ingest_ts: int, revision: int) -> list[Highlight]:
         """Judge a room with what is known, up to the moments whose chat is known."""
         signals = room.signals
-        if signals is None or room.judged >= self._last(signals):
+        if signals is None or room.judged >= self._judge.last(signals):
             return []
         self._packer.changed(name)
         signals.close_chat(signals.newest + 1)
         signals.close_orders(signals.newest + 1, room.sales)
-        return self._finish(name, room, signals, self._last(signals), ingest_ts, revision)
-
-    def _last(self, signals: Signals) -> int:
-        return signals.newest - self._chat_lag - AROUND_S
+        return self._finish(name, room, signals, self._judge.last(signals), ingest_ts, revision)
 
     def tick(self, now_ms: int, revision: int) -> Sequence[Record]:
         self._reader.tick(now_ms)
@@ -343,7 +211,7 @@ class HighlightOperator:
                 del self._rooms[name]
         return told
 
-    def _idle(self, name: str, room: _Room, now_ms: int, revision: int) -> list[Highlight]:
+    def _idle(self, name: str, room: HighlightRoom, now_ms: int, revision: int) -> list[Highlight]:
         """One topic has fallen silent while the other goes on: let its time run on."""
         if room.clock is None or room.signals is None or room.till is None:
             return []

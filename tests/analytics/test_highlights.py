@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import msgspec
 import pytest
 
-from analytics.highlights import AFTER_S, BEFORE_S, FEWEST_PEOPLE, FEWEST_TEXTS, HighlightOperator
+from analytics.highlight_judge import AFTER_S, BEFORE_S, FEWEST_PEOPLE, FEWEST_TEXTS
+from analytics.highlights import HighlightOperator
 from analytics.moment import AROUND_S, Bin, new_signals
 from streams.records import ComprehendedEnvelope, Highlight, Product, Record, Sale, UnderstoodChat
 from tests.analytics.contract import Step, check_hash_seeds, check_operator, play
