@@ -9,6 +9,9 @@ from hypothesis import settings
 settings.register_profile("livetide", deadline=None)  # a deadline is a timed assertion, and this machine may be busy
 settings.load_profile("livetide")
 
+# A shell starts what runs in the background deaf to Ctrl-C, `nohup` deaf to a closed terminal, and the programs that the tests
+# interrupt would inherit it. A handler, unlike deafness, is not inherited.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell starts what runs in the background deaf to Ctrl-C, and the programs that the tests interrupt would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
