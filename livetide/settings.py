@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streams.kafka import Cluster
@@ -23,6 +23,17 @@ PRODUCTS = Path(os.environ.get("XDG_DATA_HOME", "~/.local/share")).expanduser() 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "livetide"
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Count = Annotated[int, Field(ge=1)]
+
+
+def _web_address(given: str) -> str:
+    """A URL that something can be posted to, or nothing."""
+    parts = urlsplit(given)
+    if given and (parts.scheme not in ("http", "https") or not parts.hostname):
+        raise ValueError("it must read http://host/path or https://host/path")
+    return given
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
@@ -88,7 +99,7 @@ class Settings(BaseSettings):
     keep_names: bool = Field(False, description="Keep viewers' names instead of dropping them. Ids are hashed either way.")
     room_rate: Count = Field(2000, description="Chat messages a second a room may send, on average, before 429.")
 
-    webhook_url: str = Field(
+    webhook_url: WebAddress = Field(
         "", description="Where opinion alerts are sent, signed in the Standard Webhooks form. Empty: the console only."
     )
     webhook_secret: SecretStr = Field(SecretStr(""), description="`whsec_…` of that webhook. Empty: made at first start.")

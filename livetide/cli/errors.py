@@ -24,6 +24,8 @@ def explain(error: Exception) -> tuple[str, int]:
         return f"livetide: {_one_line(error)}", NOT_RUNNING
     if isinstance(error, LivetideError):
         return _hide(f"livetide: {_one_line(error)}"), FAILED
+    if isinstance(error, OSError) and error.filename:  # a folder that is none, or is somebody else's
+        return _hide(f"livetide: {error.filename}: {error.strerror or _one_line(error)}"), FAILED
     return (
         _hide(
             f"livetide: {type(error).__name__}: {_one_line(error)} "

@@ -48,8 +48,8 @@ def play(
     """Play a recording or a simulation into a room.
 
     Ctrl-C stops it cleanly; --resume goes on, and nothing is doubled. Exit codes: 0 everything arrived (or had arrived before),
-    4 something was refused or could not be read (the summary says what; a simulation plants such events), 2 the source or an
-    option is wrong, 1 the gateway gave no answer, 130 stopped.
+    4 something was refused or could not be read (the summary says what; of a simulation only what it did not plant), 2 the
+    source or an option is wrong, 1 the gateway gave no answer, 130 stopped.
     """
     from rich.console import Console
 
@@ -157,7 +157,17 @@ def summarised(opened: Opened, progress: Progress, failure: str) -> dict[str, An
         "first_damaged": tally.examples,
         "late": tally.late,
         "media_segments": progress.media,
+        "planted": _planted(opened),
     }
+
+
+def _planted(opened: Opened) -> dict[str, int]:
+    """How many unreadable events and repeats a simulation sends on purpose, in all of it; empty for a recording."""
+    truth = getattr(opened.source, "truth", None)
+    if truth is None:
+        return {}
+    planted = truth()
+    return {"poison": len(planted.poison), "duplicates": sum(planted.duplicates.values())}
 
 
 def exit_code(summary: dict[str, Any]) -> int:
@@ -166,7 +176,14 @@ def exit_code(summary: dict[str, Any]) -> int:
         return FAILED
     if not summary["finished"]:
         return EXIT_STOPPED
-    return EXIT_REFUSED if summary["rejected"] or summary["damaged"] else 0
+    refused = summary["rejected"] or summary["damaged"]
+    return EXIT_REFUSED if refused and not _as_planted(summary) else 0
+
+
+def _as_planted(summary: dict[str, Any]) -> bool:
+    """Whether what was refused is what a simulation planted to be refused."""
+    planted = summary["planted"]
+    return bool(planted) and summary["rejected"] == planted["poison"] and not summary["damaged"]
 
 
 async def _play(
@@ -256,6 +273,11 @@ def _tell(screen: Console, summary: dict[str, Any]) -> None:
         line(f"  {number:,} refused: {reason}", "yellow")
     for example in summary["first_rejected"][:3]:
         line(f"    {example}")
+    if planted := summary["planted"]:
+        line(
+            f"  a simulation plants {planted['poison']:,} events that must be refused and {planted['duplicates']:,} repeats: "
+            + ("exactly those came" if _as_planted(summary) else "what came is something else")
+        )
     if summary["failure"]:
         line(summary["failure"], "red")
     elif not summary["finished"]:

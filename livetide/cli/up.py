@@ -27,17 +27,33 @@ def up(
     """
     from livetide.settings import Settings
     from livetide.stack import Stack
+    from streams.records import RetryError
 
     settings = Settings(workers=workers) if workers else Settings()
     stack = Stack(settings)
     begun, was_up = time.monotonic(), stack.state() is not None
     if not was_up:
         fetch_broker(settings)
-    with progress() as watch:
-        state = stack.up(watch, timeout)
+    hint = _other_settings(stack.changed()) if was_up else ""
+    try:
+        with progress() as watch:
+            state = stack.up(watch, timeout)
+    except RetryError as error:
+        raise RetryError(f"{error}. {hint}".rstrip(". ")) from error
+    if hint:
+        typer.echo(f"livetide: {hint}", err=True)
     typer.echo("the stack is up already" if was_up else f"the stack is ready after {time.monotonic() - begun:.1f} s")
     for line in places(state):
         typer.echo(line)
+
+
+def _other_settings(names: list[str]) -> str:
+    """What to say when the running stack was started with other settings than are given now."""
+    if not names:
+        return ""
+    return (
+        f"The stack runs with what it was started with, and {', '.join(names)} differ now: `livetide down`, then `livetide up`"
+    )
 
 
 def places(state: StackState) -> list[str]:

@@ -108,7 +108,8 @@ class Queries:
         return self._rows(
             """
             SELECT id, argMax(title, revision) AS title, argMax(intent, revision) AS intent, max(count) AS most,
-                   argMax(count, revision) AS now, max(users) AS people, max(ts) AS last
+                   argMax(count, revision) AS now, max(ts) AS last,
+                   if(now > 0, argMax(users, revision), argMax(users, (count, revision))) AS people
             FROM intents
             WHERE room_id = %(room)s AND ts < toDateTime(%(until)s)
               AND ts > (

@@ -32,8 +32,9 @@ TEXTS: dict[str, tuple[str, str]] = {
     "sittings": ("时段", "Times with chat"),
     "unanswered": ("没答上来的问题", "Questions without an answer"),
     "unanswered_hint": (
-        "商品资料的 FAQ 里没有答案。补上后，再有人问就能回答。",
-        "No FAQ entry of the product sheets answers them. Add one, and it will be answered when it is asked again.",
+        "商品资料的 FAQ 里没有答案。再发一次该商品的 product 事件并在 faq 里补上，再有人问就能回答。",
+        "No FAQ entry of the product sheets answers them. Send the product event again with the answer in its `faq`, "
+        "and it will be answered when it is asked again.",
     ),
     "more": ("更多", "More"),
     "times": ("次数", "Times"),

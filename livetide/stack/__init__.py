@@ -14,11 +14,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from livetide import addresses
 from livetide.settings import Settings, load_secrets
 from livetide.stack import table
-from livetide.stack.places import choose, environment_of
+from livetide.stack.places import choose, environment_of, fingerprints
 from livetide.stack.rotation import last_line
 from livetide.stack.state import StackState, connected, load, pid_file, remembered, statuses
 from livetide.stack.supervisor import Status
@@ -60,6 +61,19 @@ class Stack:
                 self._start()
             return self._wait(watch, time.monotonic() + timeout)
 
+    def changed(self) -> list[str]:
+        """The settings whose values are others than those that the running stack was started with."""
+        try:
+            began: dict[str, str] = json.loads(self._given.read_text())
+        except (OSError, ValueError):
+            return []
+        now = fingerprints(self.settings, load_secrets(self.data)["operator_key"])
+        return sorted(name for name in began.keys() | now.keys() if began.get(name) != now.get(name))
+
+    @property
+    def _given(self) -> Path:
+        return self.data / "run" / "given.json"
+
     def down(self, timeout: float = 60.0) -> bool:
         """End the stack and all that it started, also what a killed supervisor left behind; False when nothing ran."""
         ran = end_process(pid_file(self.data), timeout)
@@ -70,7 +84,8 @@ class Stack:
     def _start(self) -> None:
         self.down()  # what a killed supervisor left behind
         (self.data / "run" / "state.json").unlink(missing_ok=True)
-        load_secrets(self.data)
+        secrets = load_secrets(self.data)
+        self._given.write_text(json.dumps(fingerprints(self.settings, secrets["operator_key"])))
         addresses.check(self.settings)
         last = remembered(self.data)
         with Claims((self.settings.host, self.settings.store_host)) as claims:

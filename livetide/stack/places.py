@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -26,6 +27,14 @@ def environment_of(settings: Settings) -> dict[str, str]:
             value = value.absolute()
         found[f"LIVETIDE_{name.upper()}"] = str(value)
     return found
+
+
+def fingerprints(settings: Settings, key: str) -> dict[str, str]:
+    """For each setting that was given, a fingerprint of its value under ``key``: tells a change, and not the value."""
+    return {
+        name: hmac.new(key.encode(), f"{name}={value}".encode(), "sha256").hexdigest()
+        for name, value in environment_of(settings).items()
+    }
 
 
 def choose(

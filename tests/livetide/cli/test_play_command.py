@@ -189,9 +189,12 @@ def test_speed_and_start() -> None:
 
 
 def test_exit_codes() -> None:
-    clean = {"failure": "", "finished": True, "rejected": 0, "damaged": {}}
+    clean = {"failure": "", "finished": True, "rejected": 0, "damaged": {}, "planted": {}}
     assert exit_code(clean) == 0
     assert exit_code(clean | {"rejected": 1}) == exit_code(clean | {"damaged": {"cut": 1}}) == 4
+    planted = {"planted": {"poison": 3, "duplicates": 9}}
+    assert exit_code(clean | planted | {"rejected": 3}) == 0
+    assert exit_code(clean | planted | {"rejected": 4}) == exit_code(clean | planted | {"rejected": 2}) == 4
     assert exit_code(clean | {"finished": False}) == 130
     assert exit_code(clean | {"failure": "no gateway", "finished": False}) == 1
 

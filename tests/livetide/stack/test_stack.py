@@ -57,6 +57,16 @@ def test_up_twice_is_harmless_and_down_ends_all_of_it_and_nothing_else(stack: St
     assert (stack.data / "diary").read_text().split("\n")[-3:] == ["gateway ends", "kafka ends", ""]
 
 
+def test_a_setting_that_changed_since_the_start_is_known_and_its_value_is_not(stack: Stack) -> None:
+    given = Settings(data=stack.data, webhook_url="http://one.example/hook")
+    program = [sys.executable, str(SMALL)]
+    Stack(given, program).up()
+    assert Stack(given, program).changed() == []
+    other = Settings(data=stack.data, webhook_url="http://two.example/hook", workers=2)
+    assert Stack(other, program).changed() == ["LIVETIDE_WEBHOOK_URL", "LIVETIDE_WORKERS"]
+    assert "one.example" not in (stack.data / "run" / "given.json").read_text()
+
+
 def test_two_starters_at_once_start_one_stack(stack: Stack) -> None:
     program = (
         "import sys; from pathlib import Path; from livetide.settings import Settings; from livetide.stack import Stack\n"
