@@ -168,7 +168,7 @@ def test_junk_of_any_size_and_much_of_it_stops_no_agent(stage: Stage) -> None:
         producer.poll(0)
     assert producer.flush(60) == 0
     stage.feed(1_000)
-    worker = stage.start()
+    worker = stage.start(poison_share=1.0)  # which of them come within one window is chance
     worker.ready()
     stage.drained(180)
     assert worker.code is None, worker.log.read_text()[-3000:]

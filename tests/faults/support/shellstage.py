@@ -101,8 +101,8 @@ class Stage:
 
     # who works
 
-    def start(self, instance: str = "1") -> Worker:
-        worker = Worker(self, instance)
+    def start(self, instance: str = "1", *, poison_share: float = 0.5) -> Worker:
+        worker = Worker(self, instance, poison_share)
         self.workers.append(worker)
         return worker
 
@@ -250,10 +250,10 @@ def _verify_tally(verdict: Verdict, inputs: list[Raw], said: dict[str, list[Raw]
 class Worker:
     """A worker process."""
 
-    def __init__(self, stage: Stage, instance: str) -> None:
+    def __init__(self, stage: Stage, instance: str, poison_share: float) -> None:
         given = {
             "servers": stage.cluster.servers, "partitions": stage.cluster.partitions, "agents": stage.specs,
-            "instance": instance, "log": "INFO",
+            "instance": instance, "log": "INFO", "poison_share": poison_share,
         }  # fmt: skip
         self.log = stage.folder / f"worker-{stage.tag}-{len(stage.workers)}.log"
         with self.log.open("wb") as log:

@@ -52,6 +52,7 @@ def main(given: dict[str, Any]) -> None:
     worker = Worker(
         [agent_of(spec) for spec in given["agents"]], Cluster(given["servers"], given.get("partitions", 4)),
         instance=given.get("instance", ""), meter=LogMeter(), clock=lambda: int(time.time() * 1000),
+        poison_share=given.get("poison_share", 0.5),
     )  # fmt: skip
 
     def tell() -> None:
