@@ -72,7 +72,7 @@ class Stack:
 
     @property
     def _given(self) -> Path:
-        return self.data / "run" / "given.json"
+        return self.data / "given.json"
 
     def down(self, timeout: float = 60.0) -> bool:
         """End the stack and all that it started, also what a killed supervisor left behind; False when nothing ran."""

@@ -64,7 +64,7 @@ def test_a_setting_that_changed_since_the_start_is_known_and_its_value_is_not(st
     assert Stack(given, program).changed() == []
     other = Settings(data=stack.data, webhook_url="http://two.example/hook", workers=2)
     assert Stack(other, program).changed() == ["LIVETIDE_WEBHOOK_URL", "LIVETIDE_WORKERS"]
-    assert "one.example" not in (stack.data / "run" / "given.json").read_text()
+    assert "one.example" not in (stack.data / "given.json").read_text()
 
 
 def test_two_starters_at_once_start_one_stack(stack: Stack) -> None:
