@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from threading import Lock
 from typing import Any, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -32,6 +33,7 @@ class Publisher:
         self._producer = Producer(self._settings)
         self._failure: str | None = None
         self._told = 0
+        self._turn = Lock()
 
     def send(self, record: Record | DeadLetter, headers: list[tuple[str, bytes]] | None = None) -> None:
         """Hand over one record. Raises :class:`RetryError` when the queue to Kafka stays full, or when an earlier record was
@@ -40,6 +42,15 @@ class Publisher:
             record = fitting(record)
         partition = record.partition if isinstance(record, DeadLetter) else partition_of(record.room, self._cluster.partitions)
         self.put(TOPIC_OF[type(record)].name, max(0, partition), key_of(record), encode(record), headers or [])
+
+    def publish(self, record: Record | DeadLetter) -> None:
+        """Hand over one record and wait until it is safe; threads that share this take turns, so each learns of its own.
+
+        Raises what :meth:`send` and :meth:`flush` raise.
+        """
+        with self._turn:
+            self.send(record)
+            self.flush()
 
     def put(self, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: list[tuple[str, bytes]]) -> None:
         """Hand over bytes as they are. Raises what :meth:`send` raises."""

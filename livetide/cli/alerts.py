@@ -86,8 +86,7 @@ def _change(identity: str, state: str) -> None:
     publisher = Publisher(settings.cluster())
 
     def write(alert: Alert) -> None:
-        publisher.send(alert)
-        publisher.flush()
+        publisher.publish(alert)
 
     now = hold(row, state, getpass.getuser(), write=write, shown=queries, clock=lambda: time.time_ns() // 1_000_000)
     typer.echo(_told(identity, state, now))

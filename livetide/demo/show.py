@@ -141,7 +141,7 @@ def _perform(show: Show, settings: Settings, receiver: Receiver, screen: Screen,
 def _play(plan: Plan, opened: Opened, settings: Settings, screen: Screen) -> None:
     simulation = opened.source
     assert isinstance(simulation, Simulation)
-    publisher = Publisher(settings.cluster())
+    publisher = Publisher(settings.cluster(), patient=True)  # its video is not drawn twice
     columns = (TextColumn("  {task.description:34}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn())
     with Progress(*columns, console=screen) as bars:
         drawing = bars.add_task("drawing the room's video (once)", total=1.0)

@@ -32,8 +32,7 @@ def run(settings: Settings) -> None:
     queries = Queries(StoreRows(reader_url(settings)))
 
     def write(alert: Alert) -> None:
-        publisher.send(alert)
-        publisher.flush()
+        publisher.publish(alert)
 
     def set_alert(row: dict[str, Any], state: str, by: str) -> None:
         hold(row, state, by, write=write, shown=queries, clock=clock, checks=CHECKS)

@@ -49,8 +49,7 @@ def _webhook(settings: Settings, duty: Duty, watched: list[Watched]) -> list[Cal
             topics.ALERTS.name, one.partition, one.offset, reason, stage=STAGE, failed_ts=clock(),
             key=one.alert.room.encode(), value=encode(one.alert),
         )  # fmt: skip
-        publisher.send(letter)
-        publisher.flush()
+        publisher.publish(letter)
         duty.meter.count("deadletters", stage=STAGE)
 
     reader = Subscriber(

@@ -458,3 +458,36 @@ def test_memory_keeps_the_last_writers_when_there_are_too_many() -> None:
 @pytest.mark.parametrize("metadata", ["", "ck:17", "seq:", "seq:{", 'seq:{"a":"b"}'])
 def test_metadata_of_somebody_else_is_no_memory(metadata: str) -> None:
     assert parse(metadata) == {}
+
+
+def test_threads_that_share_a_publisher_each_learn_of_their_own_record() -> None:
+    steps: list[tuple[str, int]] = []
+    both = threading.Barrier(2)
+
+    class Watched(Publisher):
+        def send(self, record: Record | DeadLetter, headers: list[tuple[str, bytes]] | None = None) -> None:
+            steps.append(("send", threading.get_ident()))
+            super().send(record, headers)
+
+        def flush(self) -> None:
+            steps.append(("flush", threading.get_ident()))
+            super().flush()
+
+    publisher = Watched(Cluster("127.0.0.1:1"), timeout_s=0.2)
+    failures: list[str] = []
+
+    def publish(number: int) -> None:
+        both.wait(30)
+        try:
+            publisher.publish(answer(sale(number), 7, 0.5))
+        except RetryError as error:
+            failures.append(str(error))
+
+    threads = [threading.Thread(target=publish, args=(number,)) for number in (1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(failures) == 2  # nobody answers there, and both are told
+    assert [step for step, _ in steps] == ["send", "flush"] * 2
+    assert steps[0][1] == steps[1][1] != steps[2][1] == steps[3][1]
