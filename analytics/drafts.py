@@ -10,6 +10,7 @@ from analytics.clock import RoomClock
 from analytics.labels import Sheet, spoken_labels
 from analytics.placed import Placed
 from analytics.stages import Lattice
+from analytics.till import Till
 from streams.records import Paragraph, yuan
 
 SECOND = 1_000
@@ -49,14 +50,12 @@ class Order(msgspec.Struct, array_like=True):
 
 
 class Room(msgspec.Struct, array_like=True):
-    """What is known of a room. ``*arrived`` are by the reader's clock, ``clock`` (the host's) and ``till`` by event time."""
+    """What is known of a room. ``*arrived`` are by the reader's clock; ``clock`` is the host's, by event time."""
 
     arrived: int
     clock: RoomClock
-    till: RoomClock | None = None
+    till: Till = msgspec.field(default_factory=Till)
     speech_arrived: int = 0
-    sale_arrived: int = 0
-    sales_until: int = 0  # while no sale comes: how far the shop's time has run on
     ingest_ts: int = 0
     heard: int = 0  # when the host was last heard
     lattice: Lattice = msgspec.field(default_factory=Lattice)

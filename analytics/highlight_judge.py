@@ -13,10 +13,10 @@ from analytics.clock import RoomClock
 from analytics.moment import AROUND_S, CHAT_BOUND_S, SALES_BOUND_S, Signals, score
 from analytics.placed import Placed
 from analytics.signals import prominence
+from analytics.till import WAIT_MS, Till
 from streams.records import Highlight
 
 SECOND: Final = 1_000
-WAIT_S: Final = 120  # of chat, for sales that are behind
 APART_S: Final = 45
 _REACH_S: Final = 90
 _FLOOR, _PROMINENT = 2.0, 1.8
@@ -35,14 +35,12 @@ class Told(msgspec.Struct, array_like=True):
 
 
 class HighlightRoom(msgspec.Struct, array_like=True):
-    """``*arrived`` are by the reader's clock, ``clock`` and ``till`` by event time: chat's and the shop's."""
+    """``*arrived`` are by the reader's clock, ``clock`` is chat's and ``till`` the shop's, by event time."""
 
     arrived: int
     chat_arrived: int = 0
-    sale_arrived: int = 0
     clock: RoomClock | None = None
-    till: RoomClock | None = None
-    sales_until: int = 0  # while no sale comes: how far the shop's time has run on
+    till: Till = msgspec.field(default_factory=Till)
     signals: Signals | None = None
     judged: int = 0  # the last second that was judged to the end
     told: list[Told] = []
@@ -55,10 +53,10 @@ class HighlightRoom(msgspec.Struct, array_like=True):
     def orders_until(self, chat_until: int) -> int:
         """Before which second orders may be closed, when chat is closed before ``chat_until``."""
         due = chat_until + CHAT_BOUND_S - SALES_BOUND_S
-        if self.till is None:
+        if self.till.clock is None:
             return due
-        sold = max(self.till.now, self.sales_until) // SECOND - SALES_BOUND_S + 1
-        return min(due, max(sold, due - WAIT_S))
+        sold = self.till.sold_until(0) // SECOND - SALES_BOUND_S + 1
+        return min(due, max(sold, due - WAIT_MS // SECOND))
 
     def near(self, second: int, apart: int) -> bool:
         return any(m.status != "withdrawn" and min(abs(m.second - second), abs(m.peak - second)) <= apart for m in self.told)

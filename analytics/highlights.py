@@ -25,12 +25,12 @@ from analytics.moment import BEHIND_S, CHAT_BOUND_S, FINAL_S, SALES_BOUND_S, Sig
 from analytics.placed import Placed, order_key
 from analytics.reader import Reader
 from analytics.state import Packer, dump_state, load_state
+from analytics.till import Till
 from streams.records import ComprehendedEnvelope, Highlight, Product, Record, Sale, UnderstoodChat
 
-VERSION = 3
+VERSION = 4
 HOUR = 3_600 * SECOND
 PROVISIONAL_S = 25
-SALES_IDLE_MS = 5 * SECOND
 MOST_SOLD = 3_600  # seconds with sales, which may be that far ahead of chat
 SAME_S = 30
 MOST_NAMES, MOST_SHOWN, MOST_ORDERS = 500, 100, 1_000
@@ -97,7 +97,7 @@ class HighlightOperator:
             told = self._close(name, room, ingest_ts, revision)
             room.signals = None
             if room.clock.now < before:  # a recording that is played again: its orders are new ones
-                room.told, room.sales, room.placed, room.till, room.sales_until = [], {}, Placed(), None, 0
+                room.told, room.sales, room.placed, room.till = [], {}, Placed(), Till()
         if room.signals is None:
             start = room.clock.now // SECOND
             room.signals, room.judged = new_signals(start), start - 1
@@ -113,12 +113,9 @@ class HighlightOperator:
 
     def _sell(self, room: HighlightRoom, sale: Sale) -> None:
         """Put an order into its second, unless that one is closed. Its chat may not be here yet."""
-        if room.till is None:
-            room.till = RoomClock(sale.event_ts)
         # Sales are few, so each may move their time: what is closed goes no further than chat, whatever one says.
-        if not room.till.accept(sale.event_ts, sale.user or sale.order or sale.id, jump_ms=FAR_MS):
+        if not room.till.accept(sale, room.arrived, jump_ms=FAR_MS):
             return
-        room.sale_arrived = room.arrived
         second = sale.event_ts // SECOND
         if room.signals and second < room.signals.orders.track.next:
             room.late += 1
@@ -213,23 +210,21 @@ class HighlightOperator:
 
     def _idle(self, name: str, room: HighlightRoom, now_ms: int, revision: int) -> list[Highlight]:
         """One topic has fallen silent while the other goes on: let its time run on."""
-        if room.clock is None or room.signals is None or room.till is None:
+        if room.clock is None or room.signals is None or room.till.clock is None:
             return []
-        newest, until = room.signals.newest, room.sales_until
+        newest = room.signals.newest
         if self._reader.silent(now_ms, room.chat_arrived) >= self._close_ms:
             newest = max(newest, min(room.till.now, room.clock.now + now_ms - room.chat_arrived) // SECOND)
-        if self._reader.silent(now_ms, room.sale_arrived) >= SALES_IDLE_MS:
-            until = max(until, room.till.now + now_ms - room.sale_arrived)
-        if (newest, until) == (room.signals.newest, room.sales_until):
+        if not room.till.run_on(self._reader, now_ms) and newest == room.signals.newest:
             return []
         self._packer.changed(name)
-        room.signals.newest, room.sales_until = newest, until
+        room.signals.newest = newest
         return self._advance(name, room, now_ms, revision)
 
     def gauges(self) -> Mapping[str, float]:
         """What did not count in the rooms that are held: records of an absurd time, and of a second that was closed."""
         rooms = self._rooms.values()
-        clocks = [clock for room in rooms for clock in (room.clock, room.till) if clock]
+        clocks = [clock for room in rooms for clock in (room.clock, room.till.clock) if clock]
         return {"refused": sum(clock.refused for clock in clocks), "late": sum(room.late for room in rooms)}
 
     def dump(self) -> bytes:

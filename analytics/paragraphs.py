@@ -27,17 +27,16 @@ from analytics.placed import Placed, order_key
 from analytics.reader import Reader
 from analytics.stages import CLOSE, CTA, IDLE, INTRO, NEAR_MS, PRICE, STAGES, Cues, Lattice, Sentence, certainty, load_cues
 from analytics.state import Packer, dump_state, load_state
+from analytics.till import WAIT_MS, Till
 from streams.records import InvalidError, Product, Record, Sale, Speech
 
-VERSION = 3
+VERSION = 4
 HOUR = 3_600 * SECOND
 LAG = 3
 LAG_MS = 15 * SECOND
 IDLE_MS = 30 * SECOND
 SILENT_MS = 60 * SECOND
 SALES_BOUND_MS = 5 * SECOND
-SALES_IDLE_MS = 5 * SECOND
-WAIT_MS = 120 * SECOND  # of the host, for sales that are behind
 BEHIND_MS = 600 * SECOND  # how far speech may be behind sales
 MOST_SENTENCES, MOST_TEXT = 80, 120
 MOST_SHEETS, MOST_ORDERS, MOST_PLACED = 500, 5_000, 1_000
@@ -82,7 +81,7 @@ class ParagraphOperator:
                 self._show(room, record, changed)
         elif isinstance(record, Product):
             self._note(room, record)
-        if room.till and room.till.now - room.heard > BEHIND_MS:
+        if room.till.clock and room.till.now - room.heard > BEHIND_MS:
             self._fall_silent(room, changed)
         self._confirm(room, self._sold(room) - SALES_BOUND_MS, changed)
         return self._tell(record.room, room, changed, revision)
@@ -95,14 +94,12 @@ class ParagraphOperator:
         if room.clock.moves > moves and room.clock.now < before:
             self._end_all(room, changed)
             room.shown_at, room.heard, room.orders, room.placed = 0, 0, {}, Placed()
-            room.till, room.sales_until = None, 0
+            room.till = Till()
         return True
 
     def _sold(self, room: Room) -> int:
         """Up to when the sales are all here."""
-        if room.till is None:
-            return room.clock.now
-        return max(room.till.now, room.sales_until, room.clock.now - WAIT_MS)
+        return max(room.till.sold_until(room.clock.now), room.clock.now - WAIT_MS)
 
     def _fall_silent(self, room: Room, changed: Changes) -> None:
         if room.draft or room.lattice.waiting:
@@ -170,12 +167,10 @@ class ParagraphOperator:
         """An order counts when it was placed, with the amount that is paid for it; told twice it changes nothing."""
         if sale.type not in ("order", "pay"):
             return
-        if room.till is None:
-            room.till = RoomClock(sale.event_ts)
-        ahead = min(max(0, room.clock.now - room.till.now) + JUMP_MS, FAR_MS)  # of the host, or it takes three of them
-        if not room.till.accept(sale.event_ts, sale.user or sale.order or sale.id, jump_ms=ahead):
+        before = room.till.now or sale.event_ts
+        ahead = min(max(0, room.clock.now - before) + JUMP_MS, FAR_MS)  # of the host, or it takes three of them
+        if not room.till.accept(sale, room.arrived, jump_ms=ahead):
             return
-        room.sale_arrived = room.arrived
         key = order_key(sale.order or sale.id)
         placed = room.orders.get(key)
         if placed is None and room.placed.first(key, sale.event_ts // SECOND):
@@ -284,14 +279,13 @@ class ParagraphOperator:
         if self._reader.silent(now_ms, room.speech_arrived) >= SILENT_MS and (room.draft or room.lattice.waiting):
             self._packer.changed(name)
             self._fall_silent(room, changed)
-        if room.till and room.waiting and self._reader.silent(now_ms, room.sale_arrived) >= SALES_IDLE_MS:
+        if room.waiting and room.till.run_on(self._reader, now_ms):
             self._packer.changed(name)
-            room.sales_until = max(room.sales_until, room.till.now + now_ms - room.sale_arrived)
             self._confirm(room, self._sold(room) - SALES_BOUND_MS, changed)
 
     def gauges(self) -> Mapping[str, float]:
         """What did not count in the rooms that are held: records of an absurd time."""
-        clocks = [clock for room in self._rooms.values() for clock in (room.clock, room.till) if clock]
+        clocks = [clock for room in self._rooms.values() for clock in (room.clock, room.till.clock) if clock]
         return {"refused": sum(clock.refused for clock in clocks)}
 
     def dump(self) -> bytes:
