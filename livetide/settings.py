@@ -27,8 +27,12 @@ Count = Annotated[int, Field(ge=1)]
 
 def _web_address(given: str) -> str:
     """A URL that something can be posted to, or nothing."""
-    parts = urlsplit(given)
-    if given and (parts.scheme not in ("http", "https") or not parts.hostname):
+    try:
+        parts = urlsplit(given)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if given and not fits:
         raise ValueError("it must read http://host/path or https://host/path")
     return given
 

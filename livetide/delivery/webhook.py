@@ -10,7 +10,7 @@ import httpx
 
 from livetide.delivery.payload import payload
 from streams.gateway.auth import signature
-from streams.records import Alert, FatalError, InvalidError, Meter, RetryError
+from streams.records import Alert, InvalidError, Meter, RetryError
 
 DEADLINE_S = 5.0
 """How long an attempt may take in all, up to the status: what drips is cut off, as what is silent is."""
@@ -24,15 +24,14 @@ class Webhook:
     """Sends changes of alerts to ``url``.
 
     ``webhook-id`` is the alert's id and revision, so a receiver that keeps ids sees each change once, however often it is sent.
-    Redirects are not followed: what is signed for one address is not handed to another. Raises :class:`FatalError` for an
-    address that is none. ``client`` makes the HTTP client of one attempt: it lives in that attempt's loop, and not longer.
+    Redirects are not followed: what is signed for one address is not handed to another. That ``url`` is one to post to is
+    the setting's care. ``client`` makes the HTTP client of one attempt: it lives in that attempt's loop, and not longer.
     """
 
     def __init__(
         self, url: str, secret: str, console: str, meter: Meter, clock: Callable[[], int],
         client: Callable[[], httpx.AsyncClient], *, deadline_s: float = DEADLINE_S,
     ) -> None:  # fmt: skip
-        check_address(url)
         self._url = url
         self._secret = secret
         self._console = console
@@ -89,13 +88,3 @@ class Webhook:
 
     def _count(self, result: str) -> None:
         self._meter.count("delivery_sent", channel="webhook", result=result)
-
-
-def check_address(url: str) -> None:
-    """Raises :class:`FatalError` for a URL that nothing can be posted to; its words stay out of the message."""
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL as error:
-        raise FatalError(f"LIVETIDE_WEBHOOK_URL is no address: {error}") from error
-    if parsed.scheme not in ("http", "https") or not parsed.host:
-        raise FatalError("LIVETIDE_WEBHOOK_URL must read http://host/path or https://host/path")

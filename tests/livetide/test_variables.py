@@ -20,6 +20,17 @@ def refusal(**given: Any) -> str:
 
 
 @pytest.mark.parametrize(
+    "url", ["hooks.example/x", "localhost:8999", "ftp://hooks.example", "http://", "http://[::1", "http://h:99999"]
+)
+def test_a_webhook_that_nothing_can_be_posted_to_is_told_and_not_shown(url: str) -> None:
+    said = refusal(webhook_url=url)
+    assert said.startswith("LIVETIDE_WEBHOOK_URL")
+    assert "http://host/path or https://host/path" in said
+    assert url not in said.replace("http://host/path or https://host/path", "")
+    assert Settings(webhook_url="https://hooks.example:8443/x?y").webhook_url
+
+
+@pytest.mark.parametrize(
     ("name", "value", "allowed"),
     [
         ("workers", "0", "a whole number from 1 to 64"),

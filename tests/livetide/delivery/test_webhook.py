@@ -10,9 +10,9 @@ import pytest
 from standardwebhooks import Webhook as Verifier
 
 from livetide.delivery.payload import neutral
-from livetide.delivery.webhook import GIVE_UP_MS, Webhook, check_address
+from livetide.delivery.webhook import GIVE_UP_MS, Webhook
 from livetide.metrics import PrometheusMeter
-from streams.records import Alert, FatalError, InvalidError, RetryError
+from streams.records import Alert, InvalidError, RetryError
 
 SECRET = "whsec_bWFkZSBmb3IgdGhlIHRlc3RzIG9ubHk="
 
@@ -134,12 +134,6 @@ def test_what_is_an_hour_old_is_not_sent(receiver: Receiver, webhook: Webhook, n
     now[0] += GIVE_UP_MS + 1
     webhook.send(changed)
     assert receiver.requests == [], "a receiver that is set today wants no alerts of last month"
-
-
-@pytest.mark.parametrize("url", ["", "hooks.example/x", "ftp://hooks.example", "http://", "http://[::1"])
-def test_an_address_that_is_none_is_said_at_once(url: str) -> None:
-    with pytest.raises(FatalError, match="LIVETIDE_WEBHOOK_URL"):
-        check_address(url)
 
 
 @pytest.mark.parametrize("state", ["inhibited", "silenced"])
