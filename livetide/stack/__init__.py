@@ -21,7 +21,7 @@ from livetide.settings import Settings, load_secrets
 from livetide.stack import table
 from livetide.stack.places import choose, environment_of, fingerprints
 from livetide.stack.rotation import last_line
-from livetide.stack.state import StackState, connected, load, pid_file, remembered, statuses
+from livetide.stack.state import StackState, connected, lives, load, pid_file, remembered, statuses
 from livetide.stack.supervisor import Status
 from streams.broker.child import end_process
 from streams.broker.ports import Claims
@@ -130,7 +130,7 @@ class Stack:
             state = self.state()
             if state and found and all(status.state in ("ready", "done") for status in found):
                 return state
-            if not (state and found) and time.monotonic() > appears:
+            if not (state and found) and time.monotonic() > appears and (state or not lives(self.data)):
                 what = "cannot write down how the processes stand (is the disk full?)" if state else "ended"
                 raise RetryError(f"the supervisor {what}; its log: {self.data / 'logs' / 'stack.log'}")
             time.sleep(0.05)

@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,7 +51,7 @@ def serve(
     data = settings.data
     for folder in (data, data / "run", data / "logs"):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _alone(data / "run" / "stack.lock"):
+    with _alone(state.lock_file(data)):
         secrets = load_secrets(data)
         logs.set_up(settings.log_level, secrets.values())
         processes = specs(settings, ports, secrets["operator_key"])
@@ -94,8 +95,12 @@ def unready(supervisor: Supervisor) -> str | None:
 @contextmanager
 def _alone(path: Path) -> Iterator[IO[str]]:
     with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise RetryError(f"another supervisor holds {path}: `livetide down` ends it") from error
+        for patience in (0.1, 0.1, 0.1, None):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if patience is None:
+                    raise RetryError(f"another supervisor holds {path}: `livetide down` ends it") from error
+                time.sleep(patience)  # who only looks whether one lives holds it for a moment
         yield file

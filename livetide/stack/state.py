@@ -5,6 +5,7 @@ Neither holds a secret. Files are replaced in one step, so a reader sees the old
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,21 @@ class StackState(msgspec.Struct, kw_only=True):
 
 def pid_file(data: Path) -> Path:
     return data / "run" / "stack.pid"
+
+
+def lock_file(data: Path) -> Path:
+    """What a supervisor holds locked from its first moment to its last."""
+    return data / "run" / "stack.lock"
+
+
+def lives(data: Path) -> bool:
+    """Whether a supervisor of this data folder lives, though it may not have written down yet where it is."""
+    try:
+        with lock_file(data).open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False
 
 
 def remembered(data: Path) -> StackState | None:

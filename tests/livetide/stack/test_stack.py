@@ -40,7 +40,7 @@ def pids(stack: Stack) -> dict[str, int]:
 
 
 def test_up_twice_is_harmless_and_down_ends_all_of_it_and_nothing_else(stack: Stack) -> None:
-    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as bystander:
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"]) as bystander:
         assert stack.state() is None
         first = stack.up()
         running = pids(stack)
