@@ -142,12 +142,32 @@ def comprehension_rows(figures: list[dict[str, Any]]) -> list[Row]:
     return rows
 
 
+def faq_rows(figures: dict[str, Any]) -> list[Row]:
+    rows = []
+    plain = {(one["rows_are"], one["rows"]): one for one in figures["searches"] if one["kind"] == "numpy"}
+    for one in figures["searches"]:
+        if one["kind"] == "numpy":
+            continue
+        brute = plain[one["rows_are"], one["rows"]]
+        work = f"FAQ look-up, top {figures['most']} of {one['rows']:,} × 768, {one['rows_are']}, {one['kind']}"
+        times = brute["p50_ms"] / one["p50_ms"]
+        beside = f"{times:.3g} times as fast as numpy's {brute['p50_ms']:g} ms (p50 both); built in {one['build_s']:g} s"
+        if not one["used"]:
+            rows.append(Row(f"{work}, p99", one["p99_ms"], "ms", None, f"recall {one['recall']:g}; {beside}"))
+            continue
+        cpu = f"of it CPU time: {one['cpu_p99_ms']:g} ms; {beside}"
+        rows.append(Row(f"{work}, p99", one["p99_ms"], "ms", ("≤", 3.0), cpu))
+        rows.append(Row(f"{work}, recall", one["recall"], "of exact search", ("≥", 0.98)))
+    return rows
+
+
 BENCHMARKS: dict[str, Benchmark] = {
     "shell": Benchmark(
         "shell", shell_rows, short=("--messages", "200000", "--working-messages", "50000", "--rounds", "1"),
     ),
     "peers": Benchmark("peers", peer_rows, short=("--messages", "100000", "--seconds", "5")),
     "comprehension": Benchmark("comprehension", comprehension_rows),
+    "faq": Benchmark("faq", faq_rows, short=("--rows", "3000", "20000", "--questions", "100")),
     "gateway": Benchmark("gateway", gateway_rows),
     "store": Benchmark("store", store_rows, short=("150000",)),
     "latency": Benchmark("latency", latency_rows, short=("--seconds", "12", "--rises", "8", "--warm", "3")),
