@@ -37,7 +37,7 @@ def test_what_is_not_understood(tmp_path: Path, name: str) -> None:
     assert all(kind in str(caught.value) for kind in UNDERSTOOD)
 
 
-@pytest.mark.parametrize("content", [b"", b" \n\n", gzip.compress(b"")])
+@pytest.mark.parametrize("content", [b"", b" \n\n", gzip.compress(b"")], ids=["nothing", "blank lines", "packed nothing"])
 def test_empty(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "empty.jsonl"
     path.write_bytes(content)
