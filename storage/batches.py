@@ -33,18 +33,24 @@ class Message(NamedTuple):
 class Batch:
     """Records ``first`` to ``last`` of a partition and what became of them; ``since`` says when it was begun.
 
-    ``resend`` repeats a batch of the ledger.
+    ``resend`` repeats a batch of the ledger. ``beside`` are rows for the table beside the partition's own.
     """
 
     first: int
     before: dict[str, int]
     last: int = -1
     rows: list[Row] = field(default_factory=list)
+    beside: list[Row] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
     records: int = 0
     repeats: int = 0
     resend: bool = False
     since: int = 0
+
+    @property
+    def size(self) -> int:
+        """How many rows it has, in either table."""
+        return len(self.rows) + len(self.beside)
 
 
 class Partition:
@@ -125,6 +131,9 @@ class Partition:
         if sequence:
             self.sequences[sequence[0]] = sequence[1]
         record = self.table.topic.decode(message.value)
+        if (table := self.table.of(record)) is not self.table:
+            batch.beside += table.rows(record, self.number, message.offset)
+            return
         rows = self._rows_of(record, batch, message, clock)
         if not sequence and self.table.ids and self._recent is not None:
             now, recent = clock(), self._recent

@@ -29,7 +29,8 @@ class Table:
     """A table and how records become its rows. ``ids`` names the rows of topics whose writers do not number their records.
 
     ``rows(record, partition, offset)`` and ``ids(record)`` have the same length and order. ``part`` divides a record of several
-    rows into what a table can hold and what it cannot.
+    rows into what a table can hold and what it cannot. ``beside`` is the table of the topic's other kinds of record, told
+    apart by ``kinds``; its rows replace by what names them, so their repeats are not looked for.
     """
 
     name: str
@@ -39,6 +40,12 @@ class Table:
     ids: Callable[[Any], list[str]] | None = None
     part: Callable[[Any], tuple[Any, Any]] | None = None
     urgent: bool = False
+    kinds: tuple[type[msgspec.Struct], ...] = ()
+    beside: Table | None = None
+
+    def of(self, record: Any) -> Table:
+        """The table of this record of the topic: this one, or the one beside it."""
+        return self.beside if self.beside is not None and isinstance(record, self.beside.kinds) else self
 
 
 def _ms(value: int) -> int:
@@ -155,6 +162,15 @@ def _deadletters(letter: r.DeadLetter, partition: int, offset: int) -> list[Row]
     ]  # fmt: skip
 
 
+FAQ: Final = Table(
+    "faq", t.CATALOGUE,
+    ("room_id", "ts", "ingest_ts", "id", "state", "question", "wordings", "answer", "sku", "source", "valid_until", "price",
+     "asked", "changed_by", *LOG),
+    lambda e, partition, offset: [(
+        *_head(e), e.id, e.state, e.question, e.wordings, e.answer, e.sku, e.source, _ms(e.valid_until), _yuan(e.price),
+        _int(e.asked), e.by, partition, offset)],
+    kinds=(r.FaqEntry,),
+)  # fmt: skip
 TABLES: Final = (
     Table(
         "danmaku", t.COMPREHENDED,
@@ -167,10 +183,11 @@ TABLES: Final = (
     Table("viewers", t.VIEWERS, **_one("user_id type dwell_ms skew_ms", _entered, lambda v: (
         v.user, v.type, _int(v.dwell_ms), _int(v.skew_ms)))),
     Table("speech", t.SPEECH, **_one("end_ts text skew_ms", _entered, lambda s: (_ms(s.end_ts), s.text, _int(s.skew_ms)))),
-    Table("products", t.CATALOGUE, **_one(
+    Table("products", t.CATALOGUE, kinds=(r.Product,), beside=FAQ, **_one(
         "sku type name price attributes faq_questions faq_answers skew_ms", _entered,
         lambda p: (p.sku, p.type, p.name, _yuan(p.price), p.attributes, [q.question for q in p.faq], [q.answer for q in p.faq],
                    _int(p.skew_ms)))),
+    FAQ,
     Table(
         "frames", t.FRAMES,
         ("room_id", "ts", "ingest_ts", "id", "kind", "stream", "seq", "pts_ms", "duration_ms", "uri", "sha256", "size",
@@ -211,4 +228,5 @@ TABLES: Final = (
     ),
 )  # fmt: skip
 
-TABLE_OF: Final = {table.topic.name: table for table in TABLES}
+TABLE_OF: Final = {table.topic.name: table for table in TABLES if table is not FAQ}
+"""The table of a topic; where there are two, the one that has the other beside it."""

@@ -193,9 +193,9 @@ class Sink:
         partition = self._partitions.get(_key(message))
         if partition is None:
             return False  # taken away meanwhile
-        rows = len(partition.batch.rows) if partition.batch else 0
+        rows = partition.batch.size if partition.batch else 0
         partition.take(Message(message.offset(), message.key() or b"", message.value(), message.headers()), self._clock)
-        self._buffered += (len(partition.batch.rows) if partition.batch else 0) - rows
+        self._buffered += (partition.batch.size if partition.batch else 0) - rows
         return partition.table.urgent
 
     def _consumer_error(self, message: Any) -> None:
@@ -240,7 +240,7 @@ class Sink:
         for partition in self._partitions.values():
             for message in partition.held():
                 partition.take(message, self._clock)
-        self._buffered = sum(len(p.batch.rows) for p in self._partitions.values() if p.batch)
+        self._buffered = sum(p.batch.size for p in self._partitions.values() if p.batch)
 
     def _commit(self, batches: list[tuple[Partition, Batch]]) -> None:
         offsets = [TopicPartition(p.table.topic.name, p.number, batch.last + 1) for p, batch in batches]

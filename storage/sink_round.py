@@ -36,7 +36,7 @@ class Round:
                 partition.table.topic.name, partition.number, batch.first, batch.last, batch.before, dict(partition.sequences)
             )
             for partition, batch in batches
-            if batch.rows and not batch.resend
+            if batch.size and not batch.resend
         ]
         token = str(self._number)
         self._store(lambda: self._ledger.claim(claims, token))
@@ -47,9 +47,10 @@ class Round:
         jobs = []
         for partition, batch in batches:
             table = partition.table
-            if batch.rows:
-                token = f"{table.name}:{self._log_id}:{table.topic.name}:{partition.number}:{batch.first}-{batch.last}"
-                jobs.append(Job(table, batch.rows, token))
+            for own, rows in ((table, batch.rows), (table.beside, batch.beside)):
+                if own is not None and rows:
+                    token = f"{own.name}:{self._log_id}:{own.topic.name}:{partition.number}:{batch.first}-{batch.last}"
+                    jobs.append(Job(own, rows, token))
             if batch.repeats:
                 self._meter.count("sink_repeats", batch.repeats, topic=table.topic.name)
         self._store(lambda: self._writer.write(jobs))

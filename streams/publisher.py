@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from threading import Lock
 from typing import Any, cast
@@ -9,7 +10,7 @@ from typing import Any, cast
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from streams.kafka import Cluster, Refusal, has_ended
-from streams.records import DeadLetter, Record, RetryError, encode
+from streams.records import ALL_ROOMS, DeadLetter, Record, RetryError, encode
 from streams.topics import DEADLETTER, TOPIC_OF, fitting, key_of, partition_of
 
 QUEUE_WAIT_S = 1.0
@@ -17,7 +18,7 @@ ENDS = (KafkaException, SystemError)  # the second when reports of delivery foll
 
 
 class Publisher:
-    """Puts each record into its topic, under its key, into the partition of its room.
+    """Puts each record into its topic, under its key, into the partition of its room; what is of all rooms into all partitions.
 
     ``send`` does not wait; ``flush`` returns when everything sent is safe, and raises :class:`RetryError` when it is not, after
     ``timeout_s``. What Kafka has not taken by then is given up, and the next call tells it, once. A ``patient`` publisher keeps
@@ -40,8 +41,16 @@ class Publisher:
         given up since the last call: then this one was not handed over either."""
         if isinstance(record, DeadLetter):
             record = fitting(record)
-        partition = record.partition if isinstance(record, DeadLetter) else partition_of(record.room, self._cluster.partitions)
-        self.put(TOPIC_OF[type(record)].name, max(0, partition), key_of(record), encode(record), headers or [])
+        for partition in self._places(record):
+            self.put(TOPIC_OF[type(record)].name, partition, key_of(record), encode(record), headers or [])
+
+    def _places(self, record: Record | DeadLetter) -> Iterable[int]:
+        """The partition of its room; all of them for what belongs to all rooms."""
+        if isinstance(record, DeadLetter):
+            return (max(0, record.partition),)
+        if record.room == ALL_ROOMS:
+            return range(self._cluster.partitions)
+        return (partition_of(record.room, self._cluster.partitions),)
 
     def publish(self, record: Record | DeadLetter) -> None:
         """Hand over one record and wait until it is safe; threads that share this take turns, so each learns of its own.

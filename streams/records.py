@@ -157,6 +157,32 @@ class Product(Record, frozen=True, kw_only=True, tag="product.1"):
     skew_ms: int = 0
 
 
+ALL_ROOMS = "*"
+"""The room of what belongs to all rooms of a shop; no room at the border is called so."""
+
+
+class FaqEntry(Record, frozen=True, kw_only=True, tag="faq.1"):
+    """A question that a room answers, or every room (:data:`ALL_ROOMS`); the newest record of an ``id`` holds.
+
+    A ``draft`` waits for a person and answers nothing; ``withdrawn`` takes the entry away. ``wordings`` are further ways of
+    asking. With a ``sku`` it is about that product only. Nobody is told it from ``valid_until`` on (0: no end). ``price``, in
+    fen, is what the answer counts on (0: none): where the catalogue says another, a person is asked. ``asked`` is how often
+    viewers asked it where it was mined, ``by`` who changed it last.
+    """
+
+    id: str
+    question: str
+    answer: str
+    wordings: list[str] = []
+    sku: str = ""
+    source: Literal["sheet", "import", "mined"] = "import"
+    state: Literal["active", "draft", "withdrawn"] = "active"
+    valid_until: int = 0
+    price: int = 0
+    asked: int = 0
+    by: str = ""
+
+
 class Frame(Record, frozen=True, kw_only=True, tag="frame.1"):
     """A claim check for one picture in the segment store. ``pts_ms`` counts from the start of the stream."""
 

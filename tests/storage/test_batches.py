@@ -227,6 +227,28 @@ def test_whatever_crashes_the_store_gets_each_row_once(seed: int, count: int) ->
     assert sorted(int(row) for rows in stored.values() for row in rows) == list(range(1, number + 1))
 
 
+def entry(number: int, **given: Any) -> r.FaqEntry:
+    return r.FaqEntry(room="r", event_ts=NOW, ingest_ts=NOW, id=str(number), question="q", answer="a", **given)
+
+
+def sheet(number: int) -> r.Product:
+    return r.Product(room="r", event_ts=NOW, ingest_ts=NOW, id=str(number), source="s", sku="A", type="show", name="x")
+
+
+def test_entries_of_the_faq_go_into_the_table_beside_the_sheets() -> None:
+    """A sheet that comes again is left out; an entry's row replaces itself, so both are sent. A bad entry alone is buried."""
+    log = [sheet(1), entry(1), sheet(1), entry(1), entry(2, valid_until=-5), entry(3, state="withdrawn")]
+    messages = [message(offset, record) for offset, record in enumerate(log)]
+    batch = feed(partition("live.catalogue"), messages)
+    beside = TABLE_OF["live.catalogue"].beside
+    assert beside is not None
+    assert [row[beside.columns.index("id")] for row in batch.beside] == ["1", "1", "3"]
+    assert (len(batch.rows), batch.size, batch.repeats, batch.last) == (1, 4, 1, 5)
+    assert ["time -5" in dead.reason for dead in batch.dead] == [True]
+    again = feed(partition("live.catalogue", resend=Claim("live.catalogue", 0, 0, 5, {}, {})), messages)
+    assert (again.rows, again.beside) == (batch.rows, batch.beside), "what is sent again is the same to the letter"
+
+
 def test_mostly_poison_stops_the_sink() -> None:
     share = DeadShare(0.5)
     share.count(Batch(0, {}, records=99, dead=[_letter()] * 99))

@@ -31,6 +31,10 @@ SAMPLES: list[Any] = [
     r.Viewer(**ENTERED, user="u", type="leave", dwell_ms=12),
     r.Speech(**ENTERED, end_ts=1_700_000_001_000, text="欢迎"),
     r.Product(**ENTERED, sku="s", type="show", name="裙", price=9900, attributes={"色": "红"}, faq=[r.Question("q", "a")]),
+    r.FaqEntry(
+        **BASE, id="f1", question="能退吗", answer="七天内都行", wordings=["退换", "不合适"], sku="s", source="mined",
+        state="draft", valid_until=1_800_000_000_000, price=9900, asked=7, by="me",
+    ),
     r.MediaSegment(
         **BASE, stream="main", seq=3, pts_ms=6000, duration_ms=2000, uri="f", sha256="h", size=9,
         discontinuity=True,
@@ -142,4 +146,4 @@ def test_dead_letters_are_named_by_their_origin() -> None:
 
 
 def _table(record: Any) -> Table:
-    return next(table for table in TABLES if type(record) in table.topic.kinds)
+    return next(table for table in TABLES if type(record) in table.topic.kinds).of(record)

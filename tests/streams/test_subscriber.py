@@ -22,7 +22,9 @@ from streams.kafka import Cluster
 from streams.lag import lag
 from streams.publisher import Publisher
 from streams.records import (
+    ALL_ROOMS,
     DeadLetter,
+    FaqEntry,
     FatalError,
     HostEvent,
     InvalidError,
@@ -37,7 +39,7 @@ from streams.shell.poison import PoisonError, PoisonLimit
 from streams.subscriber import Received, Subscriber
 from streams.subscriber_memory import Memory, parse
 from streams.subscriber_places import Places
-from streams.topics import ANSWERS, DEADLETTER, HOST_EVENTS, LETTER_VALUE_BYTES, SALES, Topic, partition_of
+from streams.topics import ANSWERS, CATALOGUE, DEADLETTER, HOST_EVENTS, LETTER_VALUE_BYTES, SALES, Topic, key_of, partition_of
 from tests.streams.shell.operators import ROOM, answer, sale
 from tests.streams.shell.simlog import NullMeter
 from tests.support.kafka import start_broker
@@ -383,6 +385,16 @@ def test_publisher_puts_a_record_into_the_partition_of_its_room(cluster: Cluster
     publisher.send(record, [header])
     publisher.flush()
     assert [ANSWERS.decode(v) for _, v in read_all(cluster, ANSWERS, "test-publisher")] == [record]
+
+
+def test_publisher_puts_what_is_of_all_rooms_into_every_partition(cluster: Cluster) -> None:
+    entry = FaqEntry(room=ALL_ROOMS, event_ts=1, ingest_ts=1, id="test-publisher", question="包邮吗", answer="都包邮")
+    Publisher(cluster).publish(entry)
+    reader = Consumer(cluster.client(group_id="test-all-rooms", enable_auto_commit=False))
+    for partition in range(cluster.partitions):
+        reader.assign([TopicPartition(CATALOGUE.name, partition, 0)])
+        until(lambda: any(m.key() == key_of(entry) and CATALOGUE.decode(m.value()) == entry for m in reader.consume(100, 0.2)))
+    reader.close()
 
 
 def test_publisher_says_that_kafka_is_away() -> None:

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
-from streams.records import DeadLetter, Product, Question, Sale, encode
+from streams.records import ALL_ROOMS, DeadLetter, FaqEntry, Product, Question, Sale, encode
 from streams.topics import (
     CATALOGUE,
     DAY,
@@ -39,6 +40,14 @@ def test_a_bare_pin_never_takes_the_place_of_a_sheet() -> None:
     assert key_of(product(name="A", price=1)) == b"r/A"
     assert key_of(product(faq=[Question("q", "a")])) == b"r/A"
     assert key_of(product()) == b"r/A/moment"
+
+
+def test_an_entry_and_a_sheet_do_not_replace_each_other() -> None:
+    """Also those that have the same name; the newest of an entry replaces the others, whatever it says."""
+    entry = FaqEntry(room="r", event_ts=1, ingest_ts=1, id="A", question="q", answer="a")
+    assert key_of(entry) == key_of(replace(entry, answer="b", state="withdrawn")) == b"r//faq/A"
+    assert key_of(replace(entry, room=ALL_ROOMS)) == b"*//faq/A"
+    assert len({key_of(entry), key_of(product()), key_of(product(price=1))}) == 3
 
 
 def test_everything_else_goes_by_its_room() -> None:
