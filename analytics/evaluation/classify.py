@@ -104,7 +104,7 @@ def evaluate_intent(
     unknown = [label for label in data.labels if label not in classifier.labels]
     if len(unknown) == len(data.labels):
         raise InvalidError(
-            f"{data.path}: {classifier.name} knows none of its labels ({', '.join(unknown[:5])},…): give a file"
+            f"{data.path}: {classifier.name} knows none of its labels ({', '.join(unknown[:5])}, …): give a file"
             f" with its labels ({', '.join(list(classifier.labels)[:5])}, …), or a model of these with --model"
         )
     notes = []

@@ -6,7 +6,7 @@ anew with replacement draws their counts from a multinomial distribution. All fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,7 +41,7 @@ class Bin(NamedTuple):
 
 
 def bootstrap(
-    counts: Counts, figures: dict[str, FigureOf], rng: np.random.Generator, resamples: int = RESAMPLES
+    counts: Counts, figures: Mapping[str, FigureOf], rng: np.random.Generator, resamples: int = RESAMPLES
 ) -> dict[str, Figure]:
     """Each figure of ``counts`` with its interval.
 
@@ -117,10 +117,16 @@ def by_class(table: Counts, labels: Sequence[str]) -> list[ClassFigures]:
 
 
 def reliability(p: Numbers, right: npt.NDArray[np.bool_], bins: int = BINS) -> list[Bin]:
-    """The reliability curve in bins of equal mass: ``p`` of the label that was given, and whether it was right."""
-    order = np.argsort(p, kind="stable")
-    parts = np.array_split(order, min(bins, len(order)))
-    return [Bin(float(p[part].mean()), float(right[part].mean()), len(part)) for part in parts]
+    """The reliability curve in bins of about equal mass: ``p`` of the label that was given, and whether it was right.
+
+    Lines of equal ``p`` lie in one bin, so that their order changes nothing.
+    """
+    _, place, counts = np.unique(p, return_inverse=True, return_counts=True)
+    middle = np.cumsum(counts) - counts / 2
+    number = np.minimum((middle * bins / len(p)).astype(np.intp), bins - 1)[place]
+    masses = np.bincount(number, minlength=bins)
+    sums, hits = np.bincount(number, p, bins), np.bincount(number, right, bins)
+    return [Bin(float(sums[at] / masses[at]), float(hits[at] / masses[at]), int(masses[at])) for at in np.flatnonzero(masses)]
 
 
 def expected_calibration_error(curve: Sequence[Bin]) -> float:

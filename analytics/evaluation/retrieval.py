@@ -116,12 +116,16 @@ def evaluate_retrieval(
 ) -> Evaluation:
     """R@1, R@5 and MRR@10 of an encoder on pairs or groups; ``n`` is the number of queries."""
     task = task_of_pairs(data) if isinstance(data, Pairs) else task_of_groups(data)
-    found = find(task, encoder, progress)
+    return outcome(data, task, find(task, encoder, progress), f"the encoder {encoder.name!r}", rng)
+
+
+def outcome(data: Pairs | Labelled, task: Task, found: Found, model: str, rng: np.random.Generator) -> Evaluation:
+    """The figures of what was found in a file."""
     return Evaluation(
         task="retrieval",
         n=len(task.queries),
         figures=bootstrap(rank_counts(found.ranks), RANK_FIGURES, rng),
-        model=f"the encoder {encoder.name!r}",
+        model=model,
         data=data.path,
         sha256=data.sha256,
         notes=[f"{len(task.queries):,} queries among {len(task.texts):,} distinct texts", *data.notes],

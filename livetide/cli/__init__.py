@@ -28,6 +28,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "agents": ("livetide.cli.agents:app", "The agents: list, repair."),
     "topics": ("livetide.cli.topics:app", "Kafka topics: list, create, asyncapi."),
     "key": ("livetide.cli.key:key", "The keys with which a room's events are sent."),
+    "train": ("livetide.cli.train:app", "A shop's own models from its own logs."),
+    "evaluate": ("livetide.cli.evaluate:app", "The figures of a model on a file of examples."),
     "run": ("livetide.cli.run:run", "One process by itself, as a cluster would run it."),
     "doctor": ("livetide.cli.doctor:doctor", "What is wrong with this machine, and what to do."),
 }
