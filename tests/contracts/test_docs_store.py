@@ -27,7 +27,7 @@ from streams.records import (
     Viewer,
 )
 from streams.topics import TOPIC_OF
-from tests.contracts.pages import ROOT, Block, blocks
+from tests.contracts.pages import ROOT, Block, blocks, commands
 from tests.storage.support import READER_PASSWORD, StoreProcess
 
 pytestmark = pytest.mark.store
@@ -123,6 +123,11 @@ def test_answers_are_right(filled: StoreProcess) -> None:
     assert int(str(call["orders"])) == 1
     assert [int(str(row["present"])) for row in rows_of(filled, "AS present")] == [2, 1]
     assert [row["state"] for row in rows_of(filled, "FROM alerts")] == ["firing", "acknowledged"]
+
+
+def test_lines_to_label_are_distinct_texts(filled: StoreProcess) -> None:
+    ((_, text, *_),) = [words for words, _ in commands(PAGE.with_name("train-and-evaluate.md")) if words[0] == "query"]
+    assert len(ask(filled, f"{text} FORMAT JSONEachRow")) == 4
 
 
 def python_example(store: StoreProcess, name: str) -> list[tuple[Any, ...]]:
