@@ -10,9 +10,11 @@ from typing import Literal
 
 import numpy as np
 
-from analytics.evaluation.classify import Classifier, ShippedIntent, ShippedSentiment
+from analytics.evaluation.classify import Classifier, LinearClassifier, ShippedIntent, ShippedSentiment
 from analytics.evaluation.outcome import Evaluation
 from analytics.evaluation.report import NAMES, page
+from analytics.linear import VERSION, LinearModel
+from analytics.model_file import load_model
 from streams.records import InvalidError
 
 SEED = 7
@@ -76,4 +78,4 @@ def classifier(task: Task, model: Path | None) -> Classifier:
     """The model of a file, or the shipped one. Raises :class:`InvalidError` for a file of another kind or version."""
     if model is None:
         return ShippedSentiment() if task == "sentiment" else ShippedIntent()
-    raise NotImplementedError
+    return LinearClassifier(LinearModel(load_model(model, task, VERSION)), f"the model {model}")

@@ -8,18 +8,20 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 
 from analytics.encoders import semantic
-from analytics.evaluation import metrics
-from analytics.evaluation.data import Labelled, Pairs, read_pairs_or_groups
+from analytics.evaluation import metrics, retrieval
+from analytics.evaluation.classify import LinearClassifier, evaluate_intent, evaluate_sentiment
+from analytics.evaluation.data import Labelled, Pairs, read_labelled, read_pairs_or_groups
 from analytics.evaluation.outcome import Evaluation
-from analytics.evaluation.retrieval import Found, Task, find, outcome
+from analytics.evaluation.retrieval import Found, find, outcome
+from analytics.linear import LinearModel
 from analytics.model_file import Card, Model, load_model, load_shipped, save_model
-from livetide.evaluating import randomness
+from livetide.evaluating import Task, randomness
 from streams.records import InvalidError
 
 UNSAID = "not stated by who trained it"
@@ -42,12 +44,52 @@ def code() -> str:
     return f"livetide {version('livetide')}"
 
 
+def train_labels(task: Task, data: Path, out: Path, *, seed: int, licence: str, bar: Bar) -> Trained:
+    """Train a sentiment or an intent model on labelled lines.
+
+    A line that comes again teaches once, a text under several labels not at all. A tenth of the lines of each label is kept
+    unseen and gives the figures; the model that is written has then learnt from that tenth as well, by the same choices.
+    Raises :class:`InvalidError` for bad data.
+    """
+    linear, labels = _needing("analytics.training.linear"), _needing("analytics.training.labels")
+    read = read_labelled(data)
+    lines = labels.split_lines(read, np.random.default_rng(seed))
+    try:
+        linear.check_rows(task, lines.rows)
+    except InvalidError as error:
+        raise InvalidError(f"{data}: {error}") from error
+    seen = [line.row for line in lines.seen]
+    figures = None
+    with bar("training") as told:
+        card, arrays = linear.train_linear(
+            task, seen, seed=seed, licence=licence or UNSAID, progress=lambda what, done, of: told(done, of, what)
+        )
+        if lines.unseen:
+            figures = _judge(task, read, lines, Model(card, arrays))
+            card, arrays = labels.refit(card, lines.rows)
+    card = msgspec.structs.replace(card, data=read.sha256, code=code())
+    if figures:
+        card = _with_figures(card, figures)
+    save_model(out, card, arrays)
+    return Trained(card, out, f"{len(lines.rows):,} lines of {len(card.labels)} labels", figures)
+
+
+def _judge(task: Task, read: Labelled, lines: Any, made: Model) -> Evaluation:
+    """The new model on the lines that it has not seen."""
+    unseen = sorted(lines.unseen, key=lambda line: line.number)
+    kept = Labelled(read.path, [line.row for line in unseen], [line.number for line in unseen], read.sha256, 0, 0)
+    classifier = LinearClassifier(LinearModel(made), "the new model, on lines that it has not seen")
+    evaluate = evaluate_sentiment if task == "sentiment" else evaluate_intent
+    found = evaluate(kept, classifier, randomness())
+    return found._replace(notes=[*found.notes, *lines.notes])
+
+
 def train_encoder(data: Path, out: Path, *, start: Path | None, steps: int, seed: int, licence: str, bar: Bar) -> Trained:
     """Tune the semantic encoder (or the one in ``start``) on a file of pairs or groups. ``steps``: 0 chooses by the texts.
 
     Raises :class:`InvalidError` for bad data, another kind of model, or where torch is missing.
     """
-    encoders = _training()
+    encoders = _needing("analytics.training.encoder")
     read = read_pairs_or_groups(data)
     groups, chatter = encoders.groups_of(read)
     base = (
@@ -73,7 +115,9 @@ def train_encoder(data: Path, out: Path, *, start: Path | None, steps: int, seed
     return Trained(card, out, f"{texts:,} texts in {len(apart.seen):,} groups, {plan.steps:,} steps", figures)
 
 
-def _measure(read: Pairs | Labelled, task: Task, base: Model, made: Model, told: Callable[[int, int], None]) -> Evaluation:
+def _measure(
+    read: Pairs | Labelled, task: retrieval.Task, base: Model, made: Model, told: Callable[[int, int], None]
+) -> Evaluation:
     """The tuned encoder on groups that it has not seen, and how the one before does there."""
 
     def part(number: int) -> Callable[[int, int], None]:
@@ -101,10 +145,10 @@ def _with_figures(card: Card, found: Evaluation) -> Card:
     return msgspec.structs.replace(card, figures={name: round(figure.value, 4) for name, figure in found.figures.items()})
 
 
-def _training() -> ModuleType:
-    """The training of encoders, which needs torch. Raises :class:`InvalidError` where that is missing."""
+def _needing(module: str) -> ModuleType:
+    """A module of training, which needs torch or scikit-learn. Raises :class:`InvalidError` where these are missing."""
     try:
-        return import_module("analytics.training.encoder")
+        return import_module(module)
     except ModuleNotFoundError as error:
         if error.name and error.name.startswith("analytics"):
             raise

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from analytics.clues import clues_of
 from analytics.comprehension import understand
 from analytics.evaluation import metrics
 from analytics.evaluation.data import Labelled
@@ -16,6 +17,7 @@ from analytics.evaluation.metrics import Numbers
 from analytics.evaluation.outcome import Evaluation, Examples, Labels
 from analytics.fold import fold
 from analytics.intent import INTENTS, UNKNOWN
+from analytics.linear import LinearModel
 from analytics.sentiment import load_sentiment
 from streams.records import InvalidError
 
@@ -36,6 +38,11 @@ class Classifier(Protocol):
     @property
     def labels(self) -> Sequence[str]: ...
 
+    @property
+    def threshold(self) -> float:
+        """The probability below which the product says ``unknown`` instead; 0 where it never does."""
+        ...
+
     def predict(self, texts: Sequence[str]) -> Numbers:
         """The probability of each label for each text, ``float64`` (n, labels), rows of sum 1."""
         ...
@@ -46,6 +53,7 @@ class ShippedSentiment:
 
     name = "the shipped sentiment"
     labels = SENTIMENTS
+    threshold = 0.0
 
     def predict(self, texts: Sequence[str]) -> Numbers:
         found = _spread([(meaning.sentiment, meaning.sentiment_p) for meaning in map(understand, texts)], self.labels)
@@ -61,9 +69,23 @@ class ShippedIntent:
 
     name = "the shipped intent"
     labels = (*INTENTS, UNKNOWN)
+    threshold = 0.0
 
     def predict(self, texts: Sequence[str]) -> Numbers:
         return _spread([(meaning.intent, meaning.intent_p) for meaning in map(understand, texts)], self.labels)
+
+
+class LinearClassifier:
+    """A linear model: the shipped one, or that of a file of ``livetide train``."""
+
+    def __init__(self, model: LinearModel, name: str) -> None:
+        self._model, self.name = model, name
+        self.labels: Sequence[str] = model.labels
+        self.threshold = model.threshold
+
+    def predict(self, texts: Sequence[str]) -> Numbers:
+        clues = clues_of(texts)
+        return self._model.judge(clues.folded, clues.rows)
 
 
 def _spread(judged: Sequence[tuple[str, float]], labels: Sequence[str]) -> Numbers:
@@ -88,7 +110,7 @@ def evaluate_sentiment(
     for (label, _), number in zip(data.rows, data.numbers, strict=True):
         if label not in SENTIMENTS:
             raise InvalidError(f"{data.path}, line {number}: the label {label!r} is no feeling: {', '.join(SENTIMENTS)} are")
-    notes = []
+    notes = _unknown(data, classifier)
     if len(data.labels) < len(SENTIMENTS):
         notes.append(f"the file has the labels {' and '.join(data.labels)} alone, so one of these is given to each line")
     return _evaluate("sentiment", data, classifier, data.labels, notes, rng, progress)
@@ -99,23 +121,31 @@ def evaluate_intent(
 ) -> Evaluation:
     """Accuracy and macro-F1 of wishes. A label of the file that the model does not know is always wrong, and is told.
 
-    Raises :class:`InvalidError` where the model knows none of them.
+    Each line gets the likeliest wish, however unsure; ``unknown`` is given only where the file itself has that label. How often
+    the product would say it is told. Raises :class:`InvalidError` where the model knows none of the labels.
     """
-    unknown = [label for label in data.labels if label not in classifier.labels]
+    notes = _unknown(data, classifier)
+    labels = [*data.labels, *(label for label in classifier.labels if label not in (*data.labels, UNKNOWN))]
+    return _evaluate("intent", data, classifier, labels, notes, rng, progress)
+
+
+def _unknown(data: Labelled, classifier: Classifier) -> list[str]:
+    """A note on the labels that the model does not know."""
+    known = {*classifier.labels, UNKNOWN} if classifier.threshold else set(classifier.labels)
+    unknown = [label for label in data.labels if label not in known]
     if len(unknown) == len(data.labels):
         raise InvalidError(
             f"{data.path}: {classifier.name} knows none of its labels ({', '.join(unknown[:5])}, …): give a file"
             f" with its labels ({', '.join(list(classifier.labels)[:5])}, …), or a model of these with --model"
         )
-    notes = []
-    if unknown:
-        lines = sum(label in unknown for label, _ in data.rows)
-        notes.append(f"the model does not know {', '.join(unknown)}: {lines:,} lines count as wrong")
-    return _evaluate("intent", data, classifier, None, notes, rng, progress)
+    if not unknown:
+        return []
+    lines = sum(label in unknown for label, _ in data.rows)
+    return [f"the model does not know {', '.join(unknown[:10])}: {lines:,} lines count as wrong"]
 
 
 class _Judged(NamedTuple):
-    """Of each line: its gold label and the one given, as numbers, and the probability of the latter."""
+    """Of each line: its gold label and the one given, as numbers, and the probability of the latter (before ``unknown``)."""
 
     gold: npt.NDArray[np.intp]
     given: npt.NDArray[np.intp]
@@ -123,10 +153,9 @@ class _Judged(NamedTuple):
 
 
 def _evaluate(
-    task: str, data: Labelled, classifier: Classifier, among: Sequence[str] | None, notes: list[str],
+    task: str, data: Labelled, classifier: Classifier, labels: list[str], notes: list[str],
     rng: np.random.Generator, progress: Progress,
 ) -> Evaluation:  # fmt: skip
-    labels = list(dict.fromkeys([*data.labels, *classifier.labels])) if among is None else list(among)
     judged = _judge(data, classifier, labels, progress)
     table = metrics.confusion(judged.gold, judged.given, len(labels))
     curve = metrics.reliability(judged.p, judged.gold == judged.given)
@@ -137,7 +166,7 @@ def _evaluate(
         model=classifier.name,
         data=data.path,
         sha256=data.sha256,
-        notes=[*notes, *data.notes],
+        notes=[*notes, *_doubts(judged, classifier), *data.notes],
         examples=[_worst(data, judged, labels)],
         labels=Labels(labels, table, metrics.by_class(table, labels), curve, metrics.expected_calibration_error(curve)),
     )
@@ -156,10 +185,24 @@ def _judge(data: Labelled, classifier: Classifier, labels: Sequence[str], progre
         best[here] = numbers[chosen]
         p[here] = part[np.arange(len(part)), chosen] / np.maximum(part.sum(axis=1), 1e-12)
         progress(here.stop, len(texts))
+    if UNKNOWN in labels and classifier.threshold:
+        best[p < classifier.threshold] = labels.index(UNKNOWN)
     place = {text: at for at, text in enumerate(texts)}
     rows = np.array([place[text] for _, text in data.rows], np.intp)
     number = {label: at for at, label in enumerate(labels)}
     return _Judged(np.array([number[label] for label, _ in data.rows], np.intp), best[rows], p[rows])
+
+
+def _doubts(judged: _Judged, classifier: Classifier) -> list[str]:
+    """A note on how often the product would rather say ``unknown``."""
+    sure = judged.p >= classifier.threshold
+    if not classifier.threshold or not sure.any():
+        return []
+    right = (judged.gold == judged.given)[sure].mean()
+    return [
+        f"the product says unknown to {1 - sure.mean():.1%} of the lines (below {classifier.threshold:.2f}); of the others"
+        f" {right:.1%} are right"
+    ]
 
 
 def _worst(data: Labelled, judged: _Judged, labels: Sequence[str]) -> Examples:

@@ -9,16 +9,51 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from livetide.evaluating import Task
     from livetide.training import Trained
 
 app = typer.Typer(help="A shop's own models from its own logs.", add_completion=False, no_args_is_help=True)
 
+Labelled = Annotated[Path, typer.Argument(metavar="DATA", help="A file of label<TAB>text lines.")]
 Findable = Annotated[Path, typer.Argument(metavar="DATA", help="A file of text<TAB>text<TAB>0|1 or of group<TAB>text lines.")]
 Out = Annotated[Path, typer.Option(help="Where the model file goes.")]
 Report = Annotated[Path | None, typer.Option(help="Write a page about it to this file (HTML).")]
 Seed = Annotated[int, typer.Option(help="Of all that is drawn by chance.", min=0)]
 Licence = Annotated[str, typer.Option(help="Whose the data are and who may use the model: goes into the model file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+
+
+@app.command()
+def sentiment(
+    data: Labelled, out: Out, seed: Seed = 7, licence: Licence = "", report: Report = None, as_json: AsJson = False
+) -> None:
+    """A sentiment model: the labels are negative, neutral and positive, or two of these.
+
+    A tenth of the lines is kept unseen, and gives the figures; the model that is written has learnt from it as well.
+    """
+    _labels("sentiment", data, out, seed, licence, report, as_json=as_json)
+
+
+@app.command()
+def intent(
+    data: Labelled, out: Out, seed: Seed = 7, licence: Licence = "", report: Report = None, as_json: AsJson = False
+) -> None:
+    """An intent model with the labels of the file: the shop's own classes, or the shipped ones.
+
+    A tenth of the lines is kept unseen, and gives the figures; the model that is written has learnt from it as well.
+    """
+    _labels("intent", data, out, seed, licence, report, as_json=as_json)
+
+
+def _labels(task: Task, data: Path, out: Path, seed: int, licence: str, report: Path | None, *, as_json: bool) -> None:
+    from livetide.cli.bars import bar
+    from livetide.evaluating import check_paths
+    from livetide.training import train_labels
+
+    check_paths(data, out, report)
+    done = train_labels(task, data, out, seed=seed, licence=licence, bar=lambda what: bar(what, quiet=as_json))
+    words = (task, data, ("--out", out), ("--seed", seed), ("--licence", licence or None))
+    _tell(done, report, words, as_json=as_json)
 
 
 @app.command()

@@ -30,8 +30,9 @@ class Oracle:
 
     name = "an oracle"
 
-    def __init__(self, labels: Sequence[str], said: Mapping[str, Sequence[float]]) -> None:
+    def __init__(self, labels: Sequence[str], said: Mapping[str, Sequence[float]], threshold: float = 0.0) -> None:
         self.labels, self._said, self.asked = labels, said, list[str]()
+        self.threshold = threshold
 
     def predict(self, texts: Sequence[str]) -> Numbers:
         self.asked += texts
@@ -76,6 +77,17 @@ def test_labels_that_the_model_does_not_know_are_wrong_and_told() -> None:
     assert found.notes == ["the model does not know c: 2 lines count as wrong"]
     with pytest.raises(InvalidError, match=r"an oracle knows none of its labels \(c, d, …\): give a file with its l"):
         evaluate_intent(labelled(("c", "x"), ("d", "y")), model, RNG)
+
+
+def test_what_the_product_would_not_name() -> None:
+    model = Oracle(("a", "b"), {"x": (0.8, 0.2), "y": (0.45, 0.55), "z": (0.3, 0.7)}, threshold=0.6)
+    found = evaluate_intent(labelled(("a", "x"), ("b", "y"), ("a", "z")), model, RNG)
+    assert found.as_json()["accuracy"] == pytest.approx(2 / 3, abs=1e-6), "the likeliest wish, however unsure"
+    assert found.notes == ["the product says unknown to 33.3% of the lines (below 0.60); of the others 50.0% are right"]
+    assert found.labels is not None
+    assert found.labels.labels == ["a", "b"]
+    asked = evaluate_intent(labelled(("a", "x"), ("unknown", "y"), ("b", "z")), model, RNG)
+    assert asked.as_json()["accuracy"] == 1.0, "a file that has the label asks for it"
 
 
 def test_the_gold_classes_make_the_mean() -> None:
