@@ -80,9 +80,13 @@ class IntentClassifier:
         )
 
     def judge(self, folded: str, *, asking: bool, feeling: float = 0.0, hits: Sequence[SensitiveHit] = ()) -> Wish:
-        """The intent of one message.
+        """The intent of one message by the lists alone: see :meth:`weigh`."""
+        return _best(self.weigh(folded, asking=asking, feeling=feeling, hits=hits), folded, asking)
 
-        ``asking`` is what :meth:`asks` says of it, ``feeling`` its signed sentiment score, ``hits`` its sensitive words.
+    def weigh(self, folded: str, *, asking: bool, feeling: float = 0.0, hits: Sequence[SensitiveHit] = ()) -> list[float]:
+        """The evidence for each of :data:`INTENTS`.
+
+        ``asking`` is what :meth:`asks` says of a message, ``feeling`` its signed sentiment score, ``hits`` its sensitive words.
         """
         if "[" in folded:
             folded = _EMOTE.sub("", folded)
@@ -100,7 +104,7 @@ class IntentClassifier:
             if rule.search(folded):
                 scores[intent] += weight
         self._weigh(scores, feeling, hits, asking=asking)
-        return _best(scores, folded, asking)
+        return scores
 
     def _weigh(self, scores: list[float], feeling: float, hits: Sequence[SensitiveHit], *, asking: bool) -> None:
         """Sentiment, sensitive words and the form of the sentence."""

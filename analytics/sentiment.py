@@ -64,15 +64,19 @@ class SentimentLexicon:
         ``shouting``: it carries exclamation marks; ``asking``: it is a question, in which mild blame and praise weigh little;
         ``burden``: what is already known against it, such as disguised words of complaint.
         """
+        return _squash(self.scaled(self.strength(folded) - burden, shouting=shouting, asking=asking))
+
+    def strength(self, folded: str) -> float:
+        """The signed strength of the words alone."""
         score = self._score(folded)
-        if score > _MOCKED and self._sarcasm.find_matches_as_indexes(folded):
-            score = _MOCKED
-        score -= burden
+        return _MOCKED if score > _MOCKED and self._sarcasm.find_matches_as_indexes(folded) else score
+
+    @staticmethod
+    def scaled(score: float, *, shouting: bool, asking: bool) -> float:
+        """A signed strength, as the form of the sentence changes it."""
         if shouting:
             score *= _SHOUTED
-        if asking and score > _RESENTED:
-            score *= _ASKED
-        return _squash(score)
+        return score * _ASKED if asking and score > _RESENTED else score
 
     def _score(self, folded: str) -> float:
         total, scale, denied, last, reach = 0.0, 1.0, False, -_NEAR - 1, 0
