@@ -1,21 +1,23 @@
-"""Which entry of a room's product sheets answers a question, and how sure that is.
+"""Which entry of a product sheet answers a question by its subject and its wording, and how sure that is.
 
-A question means the product that it names, or else the one on show; its sheet alone can answer then. Where nothing is meant,
-the sheets used last are asked. Entries are scored by what the question is about and by wording (dense and lexical). ``given``
-needs a certain match and an answer whose price is the catalogue's; ``proposed`` is for a person.
+Entries are scored by what the question is about (lists of words for every subject of a shop) and by the characters they share.
+What they mean beyond their words is judged in :mod:`analytics.faq_judge`, for which the entries nearest by the encoder are
+handed out. ``given`` needs a certain match and an answer whose price is the catalogue's; ``proposed`` is for a person.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 from functools import cached_property, lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from analytics.encoders import DIMENSIONS, Encoder, Rows
+from analytics.comprehension import understand
+from analytics.encoders import DIMENSIONS, Encoder, Rows, load_encoder
+from analytics.faq_judge import COVERED, LINK_NUMBER, STEPS, Candidate, Match, Query
+from analytics.faq_score import Side, grams
 from analytics.fold import fold
 from analytics.sheet import QUESTION_CUT, Entry, entries_of, load_topics
 from streams.records import Product
@@ -24,52 +26,18 @@ GIVEN, PROPOSED = 0.78, 0.55
 _NO_PRODUCT = 0.85
 _BARE_FACT = 0.06  # a written answer goes before an attribute of the same topic
 _UNCHECKED = 0.1  # an answer whose price does not hold goes behind one whose price does
-_COVERED = 0.75  # share of what a question is about that an entry must cover to be certain
 _REMEMBERED = 256
+_NEAR = 16  # entries of a sheet that are judged by meaning
 _READ, _LEAST_READ = 2_400, 16  # characters that are encoded of all entries of a sheet, and of one: building takes bounded time
-_STEPS = 2048  # a row is rounded to that many steps: products of rows are whole numbers, exact in float32 in any order
 _NAMING, _NAME_CUT = ("品类", "品牌", "类目"), 30
-_LINK_NUMBER = re.compile("[0-9一二三四五六七八九十]+号")
 Numbers = npt.NDArray[np.float64]
 
 
-class Match(NamedTuple):
-    """The best entry for a question."""
-
-    status: Literal["given", "proposed", "unknown"]
-    score: float
-    entry: Entry | None
-
-
 class Found(NamedTuple):
-    """The best entry of one sheet, before it is asked whose sheet it is."""
+    """The best entry of one sheet by its subjects and wording, before it is asked whose sheet it is."""
 
     score: float
     entry: Entry
-
-
-NONE = Match("unknown", 0.0, None)
-
-
-class Query:
-    """A question, taken apart when that is first needed. Its first characters are read, as of an entry's question."""
-
-    def __init__(self, folded: str, encoder: Encoder) -> None:
-        self.folded, self._encoder = folded, encoder
-        self.head = folded[:QUESTION_CUT]
-
-    @cached_property
-    def topics(self) -> dict[str, int]:
-        return load_topics().find(self.folded)
-
-    @cached_property
-    def row(self) -> Rows:
-        row: Rows = np.rint(self._encoder.encode([self.head])[0] * _STEPS)
-        return row
-
-    @cached_property
-    def grams(self) -> frozenset[str]:
-        return _grams(self.head)
 
 
 class _Places:
@@ -93,21 +61,48 @@ class SheetIndex:
 
     def __init__(self, product: Product, encoder: Encoder) -> None:
         self.entries = entries_of(product)
+        self._encoder = encoder
         self._folded = [fold(entry.question[:QUESTION_CUT]) for entry in self.entries]
-        cut = max(_LEAST_READ, _READ // max(1, len(self.entries)))
-        rows = encoder.encode([own[:cut] for own in self._folded]) if self.entries else np.zeros((0, DIMENSIONS), np.float32)
-        self._rows: Rows = np.rint(rows * _STEPS)
-        grams = [_grams(folded) for folded in self._folded]
-        self._sizes = np.array([len(own) for own in grams], np.float64)
-        self._with = _Places(grams)
+        self._rows = self._encoded(load_encoder("lexical"))
+        self._grams = [grams(folded) for folded in self._folded]
+        self._sizes = np.array([len(own) for own in self._grams], np.float64)
+        self._with = _Places(self._grams)
         self._about = _Places(entry.topics for entry in self.entries)
         self._also = _Places(entry.also for entry in self.entries)
         self._bare = np.array([_BARE_FACT if entry.kind == "attribute" else 0.0 for entry in self.entries])
         self._unchecked = np.array([0.0 if entry.safe else _UNCHECKED for entry in self.entries])
+        self._sides: dict[int, Side] = {}
         self._answered: dict[str, Found] = {}  # the same question is asked again and again
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    def _encoded(self, encoder: Encoder) -> Rows:
+        """A row for each entry, in whole steps."""
+        if not self.entries:
+            return np.zeros((0, DIMENSIONS), np.float32)
+        cut = max(_LEAST_READ, _READ // len(self.entries))
+        rows: Rows = np.rint(encoder.encode([own[:cut] for own in self._folded]) * STEPS)
+        return rows
+
+    @cached_property
+    def _meaning(self) -> Rows:
+        return self._rows if self._encoder.name == "lexical" else self._encoded(self._encoder)
+
+    def near(self, query: Query, product: int) -> list[Candidate]:
+        """The written entries nearest to a question by the encoder. ``product``: 1 when this sheet is meant, 0 when none is."""
+        alike = (self._meaning @ np.rint(query.direction * STEPS)).astype(np.float64) / STEPS**2
+        order = np.argsort(-alike, kind="stable").tolist()
+        written = [place for place in order if self.entries[place].kind == "faq"][:_NEAR]
+        return [Candidate(self.entries[place], self._side(place), float(alike[place]), product) for place in written]
+
+    def _side(self, place: int) -> Side:
+        side = self._sides.get(place)
+        if side is None:
+            folded = self._folded[place]
+            intent = understand(self.entries[place].question[:QUESTION_CUT]).intent
+            side = self._sides[place] = Side((self._grams[place],), intent, load_topics().find(folded))
+        return side
 
     def best(self, query: Query) -> Found | None:
         """The best entry; remembered, which changes no result."""
@@ -123,7 +118,7 @@ class SheetIndex:
         return known
 
     def _search(self, query: Query) -> Found:
-        alike = (self._rows @ query.row).astype(np.float64) / _STEPS**2
+        alike = (self._rows @ query.row).astype(np.float64) / STEPS**2
         wording = np.maximum(np.maximum(alike, self._overlap(query.grams)), 0.0)
         scores = self._judged(query.topics, wording) - self._bare
         scores[[own == query.head for own in self._folded]] = 1.0
@@ -155,16 +150,16 @@ class SheetIndex:
                     near[places] = 1.0
         whole, covered = sum(topics.values()), own + also
         agreed = 0.45 + 0.4 * covered / whole + 0.15 * wording
-        agreed = np.where(covered >= _COVERED * whole, agreed, np.minimum(agreed, GIVEN - 0.01))
+        agreed = np.where(covered >= COVERED * whole, agreed, np.minimum(agreed, GIVEN - 0.01))
         judged: Numbers = np.where(own > 0, agreed, np.where(near > 0, 0.6 + 0.15 * wording, 0.55 * wording))
         return judged
 
 
-def match(found: Found, folded: str, *, meant: bool, alone: bool) -> Match:
+def match(found: Found, folded: str, *, meant: bool, alone: bool, given: float = GIVEN) -> Match:
     """What the best entry is worth: ``meant`` if its product is the one that is meant, ``alone`` if there is no other."""
     score = found.score if meant or alone else round(found.score * _NO_PRODUCT, 3)
-    ambiguous = _LINK_NUMBER.search(folded) or not (meant or alone)
-    if score >= GIVEN and found.entry.safe and not ambiguous:
+    ambiguous = LINK_NUMBER.search(folded) or not (meant or alone)
+    if score >= given and found.entry.safe and not ambiguous:
         return Match("given", score, found.entry)
     return Match("proposed" if score >= PROPOSED else "unknown", score, found.entry)
 
@@ -182,7 +177,3 @@ def _is_name(pair: str) -> bool:
 
 def _pairs(folded: str) -> list[str]:
     return [folded[start : start + 2] for start in range(len(folded) - 1)]
-
-
-def _grams(folded: str) -> frozenset[str]:
-    return frozenset((*folded, *_pairs(folded)))

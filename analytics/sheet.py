@@ -29,7 +29,7 @@ class Entry(NamedTuple):
     sku: str
     question: str
     answer: str
-    kind: Literal["faq", "price", "attribute"]
+    kind: Literal["faq", "price", "attribute", "entry"]
     topics: tuple[str, ...]
     also: tuple[str, ...]
     safe: bool
@@ -78,7 +78,7 @@ def entries_of(product: Product) -> list[Entry]:
     entries: list[Entry] = []
     known = _known_amounts(product)
     for pair in product.faq:
-        answer = pair.answer.replace(_PLACEHOLDER, yuan(product.price)) if product.price else pair.answer
+        answer = _with_price(pair.answer, product)
         spoken = finder.find(fold(answer[:ANSWER_CUT]))
         topics = tuple(finder.find(fold(pair.question[:QUESTION_CUT]))) or tuple(spoken)
         also = tuple(topic for topic in spoken if topic not in topics)
@@ -101,6 +101,16 @@ def prices_hold(answer: str, product: Product) -> bool:
     An amount in Chinese numerals cannot be checked here and does not hold.
     """
     return _hold(answer, _known_amounts(product))
+
+
+def answer_of(answer: str, product: Product | None) -> tuple[str, bool]:
+    """An answer with the catalogue's price for ``{price}``, and whether its prices hold; without a sheet none does."""
+    said = _with_price(answer, product) if product is not None else answer
+    return said, _hold(said, _known_amounts(product) if product is not None else set())
+
+
+def _with_price(answer: str, product: Product) -> str:
+    return answer.replace(_PLACEHOLDER, yuan(product.price)) if product.price else answer
 
 
 def _hold(answer: str, known: set[int]) -> bool:

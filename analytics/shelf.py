@@ -4,18 +4,24 @@ A sheet counts with its bytes in a checkpoint. Beyond a bound the sheet that was
 room has too many, of the whole partition when all have. A sheet is used when an event speaks of it and when a question means
 it. ``forgotten`` counts those that went so. Search indexes are memory only; they hang on their own sheet alone and are bounded
 by their entries.
+
+The FAQ entries of the rooms (:mod:`analytics.faq_entries`) lie beside the sheets within the same bound of bytes: they have a
+third of it at most, among them the one used longest ago goes first, and the sheets have what they leave.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from analytics.encoders import Encoder, load_encoder
-from analytics.faq import NONE, Found, Match, Query, SheetIndex, match, naming_pairs
+from analytics.encoders import Encoder, Rows, load_encoder
+from analytics.faq import GIVEN, Found, SheetIndex, match, naming_pairs
+from analytics.faq_entries import EntryShelf
+from analytics.faq_judge import NONE, Limits, Match, Query, better, judge
+from analytics.faq_score import load_score
 from analytics.sheet import check_size
 from streams.records import InvalidError, Product, encode
 
-SHEETS_BYTES = 6_300_000
+SHEETS_BYTES = 5_700_000
 ROOM_SHEETS, ROOM_BYTES = 200, 2_000_000
 INDEXED_ENTRIES = 4_000
 OPEN_SHEETS, OPEN_ENTRIES = 4, 100  # that are asked where no product is meant
@@ -23,6 +29,8 @@ DISORDER_MS = 600_000
 NAME_BYTES = 512  # of a room or a sku; the border lets through 64 and 128 characters
 _SHEET_COST = 24  # bytes around a sheet in a checkpoint
 _INDEX_COST = 10  # what an index weighs besides its entries
+_ENTRIES_SHARE = 3  # of the bytes, for FAQ entries
+_REMEMBERED = 512  # questions whose direction is known
 _SHARED_BY = 16  # a pair of characters that names more products names none
 
 Key = tuple[str, str]
@@ -44,14 +52,26 @@ class Shelf:
         self, encoder: Encoder | None = None, *, most_bytes: int = SHEETS_BYTES, most_indexed: int = INDEXED_ENTRIES
     ) -> None:
         self.encoder = load_encoder() if encoder is None else encoder
+        self.entries = EntryShelf(self.encoder, most_bytes=most_bytes // _ENTRIES_SHARE)
+        self.score = load_score(self.encoder.name)
         self._most_bytes, self._most_indexed = most_bytes, most_indexed
         self._sheets: dict[Key, _Sheet] = {}
         self._indexes: dict[Key, SheetIndex] = {}
         self._indexed = 0
+        self._directions: dict[str, Rows] = {}  # the same is asked again and again
         self.bytes = self.forgotten = 0
 
     def __len__(self) -> int:
         return len(self._sheets)
+
+    def direction(self, text: str) -> Rows:
+        """The encoder's row of a question; remembered, which changes no result."""
+        row = self._directions.get(text)
+        if row is None:
+            if len(self._directions) >= _REMEMBERED:
+                self._directions.clear()
+            row = self._directions[text] = self.encoder.encode([text])[0]
+        return row
 
     def packed(self) -> list[bytes]:
         """The sheets as they go into a checkpoint, used longest ago first."""
@@ -81,7 +101,7 @@ class Shelf:
 
     def too_much(self) -> Key | None:
         """The sheet that must go, if one must."""
-        return next(iter(self._sheets)) if self.bytes > self._most_bytes else None
+        return next(iter(self._sheets), None) if self.bytes + self.entries.bytes > self._most_bytes else None
 
     def touch(self, key: Key) -> None:
         self._sheets[key] = self._sheets.pop(key)
@@ -172,16 +192,32 @@ class RoomFaq:
         for sku in list(self._skus):
             self.forget(sku)
 
-    def best(self, folded: str) -> Match:
-        """The best answer to a folded question, if there is one."""
-        query = Query(folded, self.shelf.encoder)
+    def best(self, folded: str, intent: str = "unknown", ts: int = 0, limits: Limits | None = None) -> Match:
+        """The best answer to a folded question of ``ts``, if there is one.
+
+        A question means the product that it names, or else the one on show; its sheet alone can answer then, and entries that
+        are about it or about none. Where nothing is meant, the sheets used last are asked. What words and subjects say, and
+        what the encoder says, are judged apart: the more certain of the two holds. ``limits`` are the room's own, for both.
+        """
+        query = Query(folded, self.shelf.direction, intent)
+        alone = len(self._skus) == 1 and not self.shelf.forgotten  # a sheet that is forgotten may be the one that is meant
         meant = self.named(query.head) or self.on_show
         skus = [meant] if meant in self._skus else [] if meant else self._newest()
         found = [(-one.score, sku, one) for sku in skus if (one := self._ask(sku, query)) is not None]
-        if not found:
-            return NONE
-        alone = len(self._skus) == 1 and not self.shelf.forgotten  # a sheet that is forgotten may be the one that is meant
-        return match(min(found)[2], folded, meant=bool(meant), alone=alone)
+        least = GIVEN if limits is None else limits.given
+        by_words = match(min(found)[2], folded, meant=bool(meant), alone=alone, given=least) if found else NONE
+        if by_words.status == "given" and by_words.score == 1.0:
+            return by_words
+        sure = meant or (skus[0] if alone and skus else "")
+        near = [one for sku in skus for one in self.shelf.index((self.room, sku)).near(query, int(sku == sure))]
+        near += self.shelf.entries.near(self.room, query, ts, sure, self.product(sure))
+        crowd = self.shelf.entries.count(self.room) + sum(len(self.shelf.index((self.room, sku))) for sku in skus)
+        score = self.shelf.score
+        found_near = judge(query, near, score, limits or Limits(score.given, score.proposed), meant=bool(sure), crowd=crowd)
+        best = better(by_words, found_near)
+        if best.status != "unknown" and best.key != ("", ""):
+            self.shelf.entries.touch(best.key)
+        return best
 
     def _ask(self, sku: str, query: Query) -> Found | None:
         self._skus[sku] = self._skus.pop(sku)

@@ -33,14 +33,14 @@ class Message(NamedTuple):
 class Batch:
     """Records ``first`` to ``last`` of a partition and what became of them; ``since`` says when it was begun.
 
-    ``resend`` repeats a batch of the ledger. ``beside`` are rows for the table beside the partition's own.
+    ``resend`` repeats a batch of the ledger. ``beside`` are rows for tables beside the partition's own.
     """
 
     first: int
     before: dict[str, int]
     last: int = -1
     rows: list[Row] = field(default_factory=list)
-    beside: list[Row] = field(default_factory=list)
+    beside: dict[str, list[Row]] = field(default_factory=dict)
     dead: list[DeadLetter] = field(default_factory=list)
     records: int = 0
     repeats: int = 0
@@ -49,8 +49,8 @@ class Batch:
 
     @property
     def size(self) -> int:
-        """How many rows it has, in either table."""
-        return len(self.rows) + len(self.beside)
+        """How many rows it has, of all tables."""
+        return len(self.rows) + sum(map(len, self.beside.values()))
 
 
 class Partition:
@@ -132,7 +132,7 @@ class Partition:
             self.sequences[sequence[0]] = sequence[1]
         record = self.table.topic.decode(message.value)
         if (table := self.table.of(record)) is not self.table:
-            batch.beside += table.rows(record, self.number, message.offset)
+            batch.beside.setdefault(table.name, []).extend(table.rows(record, self.number, message.offset))
             return
         rows = self._rows_of(record, batch, message, clock)
         if not sequence and self.table.ids and self._recent is not None:

@@ -29,8 +29,8 @@ class Table:
     """A table and how records become its rows. ``ids`` names the rows of topics whose writers do not number their records.
 
     ``rows(record, partition, offset)`` and ``ids(record)`` have the same length and order. ``part`` divides a record of several
-    rows into what a table can hold and what it cannot. ``beside`` is the table of the topic's other kinds of record, told
-    apart by ``kinds``; its rows replace by what names them, so their repeats are not looked for.
+    rows into what a table can hold and what it cannot. ``beside`` are the tables of the topic's other kinds of record,
+    told apart by ``kinds``; their rows replace by what names them, so repeats of them are not looked for.
     """
 
     name: str
@@ -41,11 +41,11 @@ class Table:
     part: Callable[[Any], tuple[Any, Any]] | None = None
     urgent: bool = False
     kinds: tuple[type[msgspec.Struct], ...] = ()
-    beside: Table | None = None
+    beside: tuple[Table, ...] = ()
 
     def of(self, record: Any) -> Table:
-        """The table of this record of the topic: this one, or the one beside it."""
-        return self.beside if self.beside is not None and isinstance(record, self.beside.kinds) else self
+        """The table of this record of the topic: this one, or one beside it."""
+        return next((table for table in self.beside if isinstance(record, table.kinds)), self)
 
 
 def _ms(value: int) -> int:
@@ -171,6 +171,12 @@ FAQ: Final = Table(
         _int(e.asked), e.by, partition, offset)],
     kinds=(r.FaqEntry,),
 )  # fmt: skip
+VERDICTS: Final = Table(
+    "faq_verdicts", t.CATALOGUE,
+    ("room_id", "ts", "ingest_ts", "id", "score", "is_right", "question", "matched", "changed_by", *LOG),
+    lambda v, partition, offset: [(*_head(v), v.id, v.score, v.right, v.question, v.matched, v.by, partition, offset)],
+    kinds=(r.FaqVerdict,),
+)  # fmt: skip
 TABLES: Final = (
     Table(
         "danmaku", t.COMPREHENDED,
@@ -183,11 +189,12 @@ TABLES: Final = (
     Table("viewers", t.VIEWERS, **_one("user_id type dwell_ms skew_ms", _entered, lambda v: (
         v.user, v.type, _int(v.dwell_ms), _int(v.skew_ms)))),
     Table("speech", t.SPEECH, **_one("end_ts text skew_ms", _entered, lambda s: (_ms(s.end_ts), s.text, _int(s.skew_ms)))),
-    Table("products", t.CATALOGUE, kinds=(r.Product,), beside=FAQ, **_one(
+    Table("products", t.CATALOGUE, kinds=(r.Product,), beside=(FAQ, VERDICTS), **_one(
         "sku type name price attributes faq_questions faq_answers skew_ms", _entered,
         lambda p: (p.sku, p.type, p.name, _yuan(p.price), p.attributes, [q.question for q in p.faq], [q.answer for q in p.faq],
                    _int(p.skew_ms)))),
     FAQ,
+    VERDICTS,
     Table(
         "frames", t.FRAMES,
         ("room_id", "ts", "ingest_ts", "id", "kind", "stream", "seq", "pts_ms", "duration_ms", "uri", "sha256", "size",
@@ -228,5 +235,5 @@ TABLES: Final = (
     ),
 )  # fmt: skip
 
-TABLE_OF: Final = {table.topic.name: table for table in TABLES if table is not FAQ}
-"""The table of a topic; where there are two, the one that has the other beside it."""
+TABLE_OF: Final = {table.topic.name: table for table in TABLES if table not in (FAQ, VERDICTS)}
+"""The table of a topic; where there are several, the one that has the others beside it."""

@@ -47,8 +47,8 @@ class Round:
         jobs = []
         for partition, batch in batches:
             table = partition.table
-            for own, rows in ((table, batch.rows), (table.beside, batch.beside)):
-                if own is not None and rows:
+            for own in (table, *table.beside):
+                if rows := batch.rows if own is table else batch.beside.get(own.name):
                     token = f"{own.name}:{self._log_id}:{own.topic.name}:{partition.number}:{batch.first}-{batch.last}"
                     jobs.append(Job(own, rows, token))
             if batch.repeats:

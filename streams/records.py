@@ -183,6 +183,17 @@ class FaqEntry(Record, frozen=True, kw_only=True, tag="faq.1"):
     by: str = ""
 
 
+class FaqVerdict(Record, frozen=True, kw_only=True, tag="faq_verdict.1"):
+    """A person's word on one answer, by the answer's ``id``: whether what was given or proposed, with that score, was right."""
+
+    id: str
+    score: float
+    right: bool
+    question: str = ""
+    matched: str = ""
+    by: str = ""
+
+
 class Frame(Record, frozen=True, kw_only=True, tag="frame.1"):
     """A claim check for one picture in the segment store. ``pts_ms`` counts from the start of the stream."""
 
@@ -223,7 +234,10 @@ class SensitiveHit(msgspec.Struct, frozen=True, array_like=True):
 
 
 class UnderstoodChat(msgspec.Struct, frozen=True, array_like=True):
-    """One chat message and what it means. ``folded`` is the normal form under which repeats are counted."""
+    """One chat message and what it means. ``folded`` is the normal form under which repeats are counted.
+
+    ``asks`` is the probability that it asks the shop something, whatever that is; -1 where nobody said.
+    """
 
     id: str
     event_ts: int
@@ -237,6 +251,7 @@ class UnderstoodChat(msgspec.Struct, frozen=True, array_like=True):
     hits: list[SensitiveHit] = []
     skew_ms: int = 0
     name: str = ""
+    asks: float = -1.0
 
 
 class ComprehendedEnvelope(Record, frozen=True, kw_only=True, tag="comprehended.1"):

@@ -64,7 +64,8 @@ SALES = Topic(
 )  # fmt: skip
 VIEWERS = Topic("live.viewers", "room", (r.Viewer,), "enter, leave, dwell, follow", ("gateway",), ("sink",))
 CATALOGUE = Topic(
-    "live.catalogue", "room/sku", (r.Product, r.FaqEntry), "product sheets and FAQ entries, compacted, placed by room",
+    "live.catalogue", "room/sku", (r.Product, r.FaqEntry, r.FaqVerdict),
+    "product sheets, FAQ entries and words on answers, compacted, placed by room",
     ("gateway", "console", "CLI"), ("answers", "segments", "highlights", "sink"), compacted=True, lag_ms=7 * DAY,
 )  # fmt: skip
 COMPREHENDED = Topic(
@@ -167,10 +168,12 @@ def key_of(record: msgspec.Struct) -> bytes:
 
     A product event without a sheet (a bare pin) has a key of its own, ``room/sku/moment``: compaction keeps the newest record
     of a key, and must not keep the pin for the sake of which the sheet would go. A FAQ entry has ``room//faq/id``, as if of a
-    sku that begins with a slash.
+    sku that begins with a slash, and a word on an answer ``room//verdict/id``.
     """
     if isinstance(record, r.FaqEntry):
         return f"{record.room}//faq/{record.id}".encode()
+    if isinstance(record, r.FaqVerdict):
+        return f"{record.room}//verdict/{record.id}".encode()
     if isinstance(record, r.Product):
         bare = not (record.name or record.price or record.attributes or record.faq)
         return f"{record.room}/{record.sku}{'/moment' if bare else ''}".encode()

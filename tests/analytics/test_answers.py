@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import pytest
 
 from analytics.answers import AGAIN_MS, BETWEEN_MS, ROOMS, STATE_BYTES, Answers
+from analytics.calibration import MOST
 from analytics.comprehension import Comprehension
+from analytics.encoders import load_encoder
 from analytics.shelf import ROOM_BYTES, SHEETS_BYTES
 from streams.agents.answers import AGENT
 from streams.records import (
+    ALL_ROOMS,
     Answer,
     Chat,
     ComprehendedEnvelope,
     DanmakuEnvelope,
+    FaqEntry,
+    FaqVerdict,
     HostCommand,
     InvalidError,
     Product,
@@ -61,6 +66,107 @@ def test_battery() -> None:
     assert {type(record) for record in told} == {Answer, HostCommand}
     assert {record.status for record in told if isinstance(record, Answer)} == {"given", "proposed", "unknown"}
     check_hash_seeds("analytics.answers:Answers", STEPS)
+
+
+def entry(question: str, said: str = "好的", ts: int = 0, *, room: str = "r", **given: Any) -> FaqEntry:
+    return FaqEntry(room=room, event_ts=START + ts, ingest_ts=START + ts, id=question, question=question, answer=said, **given)
+
+
+def word(id: str, right: bool, score: float = 0.99, *, room: str = "r") -> FaqVerdict:
+    return FaqVerdict(room=room, event_ts=START, ingest_ts=START, id=id, score=score, right=right)
+
+
+OWN: list[Step] = [
+    sheet("fryer", START - 2), entry("几点下播", "十一点"), entry("几点下播", "十二点", room="q"),
+    sheet("vest", START - 1, room="q"), asked(["几点下播", "会粘吗"]),
+    asked(["几点下播啊", "能开发票吗"], 500, room="q"), START + 3_000,
+    entry("能开发票吗", "能", 4_000, room="q"), word("answer:r:s:0.0", right=False), asked(["能开发票吗"], 9_000, room="q"),
+    entry("几点下播", "不一定", 10_000, state="withdrawn"), asked(["几点下播", "会粘吗"], 20_000),
+    entry("有啥活动", "满减", 21_000, valid_until=START + 40_000), entry("便宜的来一个", "89元", 22_000, sku="fryer"),
+    asked(["有啥活动"], 30_000), asked(["有啥活动", "便宜的来一个吗"], 41_000), asked(["几点下播"], 61_000, room="q"),
+]  # fmt: skip
+SHOP: list[Step] = [
+    entry("包税吗", "包税", room=ALL_ROOMS), *OWN, asked(["包税吗"], 70_000), asked(["包税吗"], 71_000, room="third"),
+    entry("包税吗", "不包", 72_000, room=ALL_ROOMS), asked(["包税吗"], 80_000, room="q"),
+    asked(["包税吗"], 81_000, room="fourth"),
+    entry("包税吗", "", 82_000, room=ALL_ROOMS, state="withdrawn"), asked(["包税吗"], 90_000, room="q"),
+]  # fmt: skip
+
+
+def test_battery_with_entries_of_rooms() -> None:
+    told = check_operator(Answers, OWN)
+    said = [(r.question, r.status, r.answer) for r in told if isinstance(r, Answer)]
+    assert said[:2] == [("几点下播", "given", "十一点"), ("会粘吗", "given", "陶瓷不粘涂层，不掉不糊")]
+    assert ("几点下播啊", "given", "十二点") in said
+    assert ("能开发票吗", "given", "能") in said
+    assert [status for question, status, _ in said if question == "有啥活动"] == ["given", "unknown"], (
+        "the second came too late"
+    )
+    assert ("便宜的来一个吗", "given", "89元") not in said
+    check_hash_seeds("analytics.answers:Answers", OWN)
+
+
+def test_battery_with_entries_of_all_rooms() -> None:
+    told = check_operator(Answers, SHOP, isolated=False)  # what is of all rooms reaches all
+    said = [(r.room, r.status, r.answer) for r in told if isinstance(r, Answer) and r.question == "包税吗"]
+    assert said == [
+        ("r", "given", "包税"), ("third", "given", "包税"), ("q", "given", "不包"), ("fourth", "given", "不包"),
+        ("q", "unknown", ""),
+    ]  # fmt: skip
+    assert {r.room for r in told if isinstance(r, HostCommand)} == {"r", "q", "third", "fourth"}
+
+
+def test_a_room_that_judges_its_answers_finds_its_own_limits() -> None:
+    operator = Answers()
+    operator.feed(sheet("vest"), 0)
+    operator.feed(sheet("vest", room="q"), 0)
+    for number in range(150):
+        operator.feed(word(f"a{number}", right=number % 3 > 0), number)
+        operator.feed(word(f"b{number}", right=True, room="nobody"), number)
+    for again in (operator, Answers()):
+        if again is not operator:
+            again.load(operator.dump())
+        (one,) = again.feed(asked(["能机洗吗"], 1), 200)
+        two = again.feed(asked(["能机洗吗"], 1, room="q"), 201)[0]
+        assert isinstance(one, Answer)
+        assert isinstance(two, Answer)
+        assert (one.status, two.status) == ("proposed", "given"), "a third was wrong in one room, and nothing is certain there"
+
+
+def test_entries_stay_within_the_bound_that_sheets_have_too() -> None:
+    operator = Answers(sheets_bytes=30_000, encoder=load_encoder("lexical"))
+    for number in range(400):
+        operator.feed(entry("问" * 30 + str(number), "答" * 100, number, room=f"room{number % 40}"), number)
+        operator.feed(sheet("vest", START + number, room=f"room{number % 40}"), number)
+        assert len(operator.dump()) <= 30_000 + 40 * 200
+    told = operator.gauges()
+    assert told["entries"] + told["entries_forgotten"] == 400
+    assert 10 < told["entries"] < 40
+    assert told["sheets"] > 10, "entries have a third at most"
+    again = Answers(sheets_bytes=30_000, encoder=load_encoder("lexical"))
+    again.load(operator.dump())
+    assert (again.dump(), again.gauges()) == (operator.dump(), told)
+
+
+def test_full_rooms_with_entries_and_words_stay_within_the_bound_of_a_partition() -> None:
+    operator = Answers(encoder=load_encoder("lexical"))
+    name = "r" * 500
+    for number in range(ROOMS + 5):
+        operator.feed(thin("s" * 500, 1, room=f"{name}{number}"), number)
+        operator.feed(entry("问", room=f"{name}{number}"), number)
+        for _ in range(MOST + 1):
+            operator.feed(word("a", right=True, room=f"{name}{number}"), number)
+    assert len(operator.dump()) <= STATE_BYTES
+
+
+def test_a_state_of_before_there_were_entries_is_read() -> None:
+    operator = Answers()
+    operator.feed(sheet("vest"), 0)
+    name, version, body = msgspec.msgpack.decode(operator.dump())
+    body = [[[*room[:5]] for room in body[0]], *body[1:3]]
+    again = Answers()
+    again.load(msgspec.msgpack.encode((name, version, body)))
+    assert again.dump() == operator.dump()
 
 
 def test_only_questions_are_answered_each_once() -> None:

@@ -237,15 +237,18 @@ def sheet(number: int) -> r.Product:
 
 def test_entries_of_the_faq_go_into_the_table_beside_the_sheets() -> None:
     """A sheet that comes again is left out; an entry's row replaces itself, so both are sent. A bad entry alone is buried."""
-    log = [sheet(1), entry(1), sheet(1), entry(1), entry(2, valid_until=-5), entry(3, state="withdrawn")]
+    word = r.FaqVerdict(room="r", event_ts=NOW, ingest_ts=NOW, id="answer:1", score=0.9, right=False)
+    log = [sheet(1), entry(1), sheet(1), entry(1), entry(2, valid_until=-5), entry(3, state="withdrawn"), word]
     messages = [message(offset, record) for offset, record in enumerate(log)]
     batch = feed(partition("live.catalogue"), messages)
-    beside = TABLE_OF["live.catalogue"].beside
-    assert beside is not None
-    assert [row[beside.columns.index("id")] for row in batch.beside] == ["1", "1", "3"]
-    assert (len(batch.rows), batch.size, batch.repeats, batch.last) == (1, 4, 1, 5)
+    named = {
+        table.name: [row[table.columns.index("id")] for row in batch.beside[table.name]]
+        for table in TABLE_OF["live.catalogue"].beside
+    }
+    assert named == {"faq": ["1", "1", "3"], "faq_verdicts": ["answer:1"]}
+    assert (len(batch.rows), batch.size, batch.repeats, batch.last) == (1, 5, 1, 6)
     assert ["time -5" in dead.reason for dead in batch.dead] == [True]
-    again = feed(partition("live.catalogue", resend=Claim("live.catalogue", 0, 0, 5, {}, {})), messages)
+    again = feed(partition("live.catalogue", resend=Claim("live.catalogue", 0, 0, 6, {}, {})), messages)
     assert (again.rows, again.beside) == (batch.rows, batch.beside), "what is sent again is the same to the letter"
 
 

@@ -35,6 +35,7 @@ SAMPLES: list[Any] = [
         **BASE, id="f1", question="能退吗", answer="七天内都行", wordings=["退换", "不合适"], sku="s", source="mined",
         state="draft", valid_until=1_800_000_000_000, price=9900, asked=7, by="me",
     ),
+    r.FaqVerdict(**BASE, id="answer:r:s:1", score=0.5, right=True, question="q", matched="m", by="me"),
     r.MediaSegment(
         **BASE, stream="main", seq=3, pts_ms=6000, duration_ms=2000, uri="f", sha256="h", size=9,
         discontinuity=True,
