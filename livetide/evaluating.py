@@ -10,10 +10,10 @@ from typing import Literal
 
 import numpy as np
 
-from analytics.evaluation.classify import Classifier, LinearClassifier, ShippedIntent, ShippedSentiment
+from analytics.evaluation.classify import Classifier, LinearClassifier
 from analytics.evaluation.outcome import Evaluation
 from analytics.evaluation.report import NAMES, page
-from analytics.linear import VERSION, LinearModel
+from analytics.linear import VERSION, LinearModel, load_linear
 from analytics.model_file import load_model
 from streams.records import InvalidError
 
@@ -77,5 +77,5 @@ def write_page(path: Path, found: Evaluation, command: str, facts: Sequence[tupl
 def classifier(task: Task, model: Path | None) -> Classifier:
     """The model of a file, or the shipped one. Raises :class:`InvalidError` for a file of another kind or version."""
     if model is None:
-        return ShippedSentiment() if task == "sentiment" else ShippedIntent()
+        return LinearClassifier(load_linear(task), f"the shipped {task} model")
     return LinearClassifier(LinearModel(load_model(model, task, VERSION)), f"the model {model}")

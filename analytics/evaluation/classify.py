@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
@@ -10,18 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from analytics.clues import clues_of
-from analytics.comprehension import understand
 from analytics.evaluation import metrics
 from analytics.evaluation.data import Labelled
 from analytics.evaluation.metrics import Numbers
 from analytics.evaluation.outcome import Evaluation, Examples, Labels
-from analytics.fold import fold
-from analytics.intent import INTENTS, UNKNOWN
+from analytics.intent import UNKNOWN
 from analytics.linear import LinearModel
-from analytics.sentiment import load_sentiment
 from streams.records import InvalidError
 
 SENTIMENTS = ("negative", "neutral", "positive")
+_NEUTRAL = "neutral"
 WORST = 50
 _AT_ONCE = 512
 _CUT = 200  # characters of a text that a report shows
@@ -48,35 +45,11 @@ class Classifier(Protocol):
         ...
 
 
-class ShippedSentiment:
-    """What the product says of each message while a room is live."""
-
-    name = "the shipped sentiment"
-    labels = SENTIMENTS
-    threshold = 0.0
-
-    def predict(self, texts: Sequence[str]) -> Numbers:
-        found = _spread([(meaning.sentiment, meaning.sentiment_p) for meaning in map(understand, texts)], self.labels)
-        for row, text in zip(found, texts, strict=True):  # the lexicon's sign shares out what is left beside neutral
-            if row.argmax() == 1:
-                good = 1 / (1 + math.exp(-load_sentiment().judge(fold(text)).score))
-                row[[0, 2]] = (1 - row[1]) * np.array([1 - good, good])
-        return found
-
-
-class ShippedIntent:
-    """What the product says that each message wants while a room is live."""
-
-    name = "the shipped intent"
-    labels = (*INTENTS, UNKNOWN)
-    threshold = 0.0
-
-    def predict(self, texts: Sequence[str]) -> Numbers:
-        return _spread([(meaning.intent, meaning.intent_p) for meaning in map(understand, texts)], self.labels)
-
-
 class LinearClassifier:
-    """A linear model: the shipped one, or that of a file of ``livetide train``."""
+    """A linear model: the shipped one, or that of a file of ``livetide train``.
+
+    A text with nothing in it is ``neutral`` as in the product, where there is such a label, and else all labels are as likely.
+    """
 
     def __init__(self, model: LinearModel, name: str) -> None:
         self._model, self.name = model, name
@@ -85,16 +58,10 @@ class LinearClassifier:
 
     def predict(self, texts: Sequence[str]) -> Numbers:
         clues = clues_of(texts)
-        return self._model.judge(clues.folded, clues.rows)
-
-
-def _spread(judged: Sequence[tuple[str, float]], labels: Sequence[str]) -> Numbers:
-    """Probabilities where only the best label's is told: the rest is shared evenly."""
-    found = np.empty((len(judged), len(labels)))
-    for row, (label, p) in enumerate(judged):
-        found[row] = (1 - p) / (len(labels) - 1)
-        found[row, labels.index(label)] = p
-    return found
+        found = self._model.judge(clues.folded, clues.rows)
+        empty = [not form for form in clues.folded]
+        found[empty] = [label == _NEUTRAL for label in self.labels] if _NEUTRAL in self.labels else 1 / len(self.labels)
+        return found
 
 
 # ── Figures ──────────────────────────────────────────────────────────────────────────────────────────────────────────

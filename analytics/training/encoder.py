@@ -85,18 +85,18 @@ def tuned(base: Model, groups: Groups, chatter: Sequence[str], plan: Plan, progr
     On the lines of ``chatter`` and on the phrases of the package nothing shall change. Matrices are kept in ``float16``.
     CPU time: about 1 s a step on two cores. Raises :class:`InvalidError` where ``base`` lacks a part.
     """
-    arrays = dict(base.arrays)
+    arrays, heads = dict(base.arrays), int(base.card.settings.get("heads", 8))
     try:
         pieces = arrays.pop("pieces")
         del arrays["mean"]
     except KeyError as error:
         raise InvalidError(f"the model to begin with lacks {error}: begin with another") from error
     reader = WordPieces([str(piece) for piece in pieces])
-    weights = tune(_unpacked(arrays), reader, groups, {}, [*chatter, *packaged_phrases()], plan, progress)
+    weights = tune(_unpacked(arrays), reader, groups, {}, [*chatter, *packaged_phrases()], plan, progress, heads)
     small = {name: array.astype(np.float16) if array.ndim > 1 else array for name, array in weights.items()}
     texts = [text for name in sorted(groups) for text in groups[name]]
     chosen = np.random.default_rng(plan.seed).permutation(len(texts))[:_MEAN_OF].tolist()
-    return {**small, "pieces": pieces, "mean": mean_row(_unpacked(small), reader, [texts[at] for at in chosen])}
+    return {**small, "pieces": pieces, "mean": mean_row(_unpacked(small), reader, [texts[at] for at in chosen], heads)}
 
 
 def packaged_phrases() -> list[str]:

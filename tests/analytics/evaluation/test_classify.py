@@ -11,13 +11,14 @@ from analytics.comprehension import understand
 from analytics.evaluation.classify import (
     SENTIMENTS,
     Classifier,
-    ShippedIntent,
-    ShippedSentiment,
+    LinearClassifier,
     evaluate_intent,
     evaluate_sentiment,
 )
 from analytics.evaluation.data import Labelled
 from analytics.evaluation.metrics import Numbers
+from analytics.intent import UNKNOWN
+from analytics.linear import load_linear
 from streams.records import InvalidError
 
 
@@ -67,7 +68,7 @@ def test_a_file_with_two_feelings_is_judged_between_them() -> None:
 
 def test_another_label_is_no_feeling() -> None:
     with pytest.raises(InvalidError, match=r"lines\.tsv, line 2: the label 'Positive' is no feeling: negative, "):
-        evaluate_sentiment(labelled(("positive", "好"), ("Positive", "差")), ShippedSentiment(), RNG)
+        evaluate_sentiment(labelled(("positive", "好"), ("Positive", "差")), Oracle(SENTIMENTS, SAID), RNG)
 
 
 def test_labels_that_the_model_does_not_know_are_wrong_and_told() -> None:
@@ -97,7 +98,10 @@ def test_the_gold_classes_make_the_mean() -> None:
     assert set(found.as_json()["classes"]) == {"a", "b"}
 
 
-@pytest.mark.parametrize("classifier", [ShippedSentiment(), ShippedIntent()], ids=lambda one: one.name)
+SHIPPED = [LinearClassifier(load_linear(task), task) for task in ("sentiment", "intent")]
+
+
+@pytest.mark.parametrize("classifier", SHIPPED, ids=lambda one: one.name)
 def test_what_is_shipped_keeps_the_bargain(classifier: Classifier) -> None:
     texts = ["多少钱", "太难吃了退钱", "好看", "", "哈哈哈", "\ud800", "x" * 5_000]
     p = classifier.predict(texts)
@@ -105,14 +109,16 @@ def test_what_is_shipped_keeps_the_bargain(classifier: Classifier) -> None:
     assert p.sum(axis=1) == pytest.approx(1)
     assert (p >= 0).all()
     assert (classifier.predict(texts) == p).all()
+    assert (classifier.predict(["好看"])[0] == p[2]).all()
 
 
 def test_what_is_shipped_is_what_the_product_says() -> None:
-    texts = ["多少钱", "太难吃了退钱", "好看", "发什么快递", "666"]
+    texts = ["多少钱", "太难吃了退钱", "好看", "发什么快递", "666", "", "嗯嗯那个啥"]
+    sentiment, intent = SHIPPED
     meanings = [understand(text) for text in texts]
-    for classifier, wanted in (
-        (ShippedSentiment(), [meaning.sentiment for meaning in meanings]),
-        (ShippedIntent(), [meaning.intent for meaning in meanings]),
-    ):
-        best = classifier.predict(texts).argmax(axis=1)
-        assert [classifier.labels[at] for at in best] == wanted
+    felt = [sentiment.labels[at] for at in sentiment.predict(texts).argmax(axis=1)]
+    assert felt == [meaning.sentiment for meaning in meanings]
+    p = intent.predict(texts)
+    wished = [intent.labels[at] if p[row, at] >= intent.threshold else UNKNOWN for row, at in enumerate(p.argmax(axis=1))]
+    assert wished == [meaning.intent for meaning in meanings]
+    assert UNKNOWN in wished
