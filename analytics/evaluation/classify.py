@@ -108,7 +108,7 @@ def _unknown(data: Labelled, classifier: Classifier) -> list[str]:
     if not unknown:
         return []
     lines = sum(label in unknown for label, _ in data.rows)
-    return [f"the model does not know {', '.join(unknown[:10])}: {lines:,} lines count as wrong"]
+    return [f"the model does not know {', '.join(unknown[:10])}; lines that count as wrong for it: {lines:,}"]
 
 
 class _Judged(NamedTuple):
@@ -163,7 +163,7 @@ def _judge(data: Labelled, classifier: Classifier, labels: Sequence[str], progre
 def _doubts(judged: _Judged, classifier: Classifier) -> list[str]:
     """A note on how often the product would rather say ``unknown``."""
     sure = judged.p >= classifier.threshold
-    if not classifier.threshold or not sure.any():
+    if sure.all() or not sure.any():
         return []
     right = (judged.gold == judged.given)[sure].mean()
     return [

@@ -46,9 +46,9 @@ class Labelled(NamedTuple):
         """What a reader of the figures should know of the file."""
         notes = []
         if self.duplicates:
-            notes.append(f"{self.duplicates:,} of {len(self.rows):,} lines stand in the file more than once")
+            notes.append(f"repeats of earlier lines: {self.duplicates:,} of {len(self.rows):,}")
         if self.conflicts:
-            notes.append(f"{self.conflicts:,} texts stand under more than one label")
+            notes.append(f"texts under more than one label: {self.conflicts:,}")
         return notes
 
 
@@ -65,9 +65,9 @@ class Pairs(NamedTuple):
     def notes(self) -> list[str]:
         notes = []
         if self.duplicates:
-            notes.append(f"{self.duplicates:,} of {len(self.rows):,} pairs stand in the file more than once")
+            notes.append(f"repeats of earlier pairs: {self.duplicates:,} of {len(self.rows):,}")
         if self.conflicts:
-            notes.append(f"{self.conflicts:,} pairs are marked both 0 and 1, and count as 1")
+            notes.append(f"pairs marked both 0 and 1, which count as 1: {self.conflicts:,}")
         return notes
 
 

@@ -106,9 +106,9 @@ def evaluate_groups(
     grouped = sum(name == CHATTER and group is not None for name, group in zip(names, given, strict=True))
     told = [f"{len(data.rows) - chatter:,} lines in {len(set(names) - {CHATTER}):,} groups and {chatter:,} of chatter"]
     if chatter:
-        told.append(f"{grouped:,} lines of chatter were taken for questions")
+        told.append(f"lines of chatter taken for questions: {grouped:,}")
     if data.duplicates:
-        told.append(f"{data.duplicates:,} lines stand in the file more than once, as in a live room")
+        told.append(f"repeats of earlier lines, as in a live room: {data.duplicates:,}")
     return Evaluation(
         task="groups",
         n=len(data.rows),

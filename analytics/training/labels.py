@@ -68,9 +68,9 @@ def split_lines(data: Labelled, rng: np.random.Generator) -> Lines:
 def _left_out(data: Labelled) -> list[str]:
     notes = []
     if data.duplicates:
-        notes.append(f"{data.duplicates:,} lines stood in the file before and were taken once")
+        notes.append(f"repeats of earlier lines, which were taken once: {data.duplicates:,}")
     if data.conflicts:
-        notes.append(f"{data.conflicts:,} texts stand under more than one label and were left out")
+        notes.append(f"texts under more than one label, which were left out: {data.conflicts:,}")
     return notes
 
 

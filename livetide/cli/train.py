@@ -99,8 +99,17 @@ def _tell(done: Trained, report: Path | None, words: tuple[object, ...], *, as_j
         told = {"out": str(done.out), "kind": done.card.kind, "learnt_from": done.learnt}
         typer.echo(json.dumps((found.as_json() if found else {}) | told, ensure_ascii=False))
         return
-    for line in figure_lines(found) if found else ["nothing was kept to measure on: too few examples"]:
+    for line in figure_lines(found) if found else _without(done):
         typer.echo(line)
     typer.echo(f"learnt from {done.learnt}: {done.out}")
     if report:
         typer.echo(f"report: {report}" if found else "no report: nothing was measured", err=True)
+
+
+def _without(done: Trained) -> list[str]:
+    """What can be said where no example was kept to measure on."""
+    figures = done.card.figures
+    told = "nothing was kept to measure on: too few examples"
+    if "cv_accuracy" not in figures:
+        return [told]
+    return [told, f"by cross-validation: accuracy {figures['cv_accuracy']:.3f}, macro-F1 {figures['cv_macro_f1']:.3f}"]

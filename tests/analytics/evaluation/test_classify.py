@@ -75,7 +75,7 @@ def test_labels_that_the_model_does_not_know_are_wrong_and_told() -> None:
     model = Oracle(("a", "b"), {"x": (0.8, 0.2), "y": (0.3, 0.7)})
     found = evaluate_intent(labelled(("a", "x"), ("b", "y"), ("c", "y"), ("c", "x")), model, RNG)
     assert found.as_json()["accuracy"] == 0.5
-    assert found.notes == ["the model does not know c: 2 lines count as wrong"]
+    assert found.notes == ["the model does not know c; lines that count as wrong for it: 2"]
     with pytest.raises(InvalidError, match=r"an oracle knows none of its labels \(c, d, …\): give a file with its l"):
         evaluate_intent(labelled(("c", "x"), ("d", "y")), model, RNG)
 

@@ -70,7 +70,7 @@ def test_lines_end_where_files_say_and_nowhere_else(write: Write) -> None:
 def test_repeats_and_contradictions_are_counted_and_told(write: Write) -> None:
     read = data.read_labelled(write("a\tx\nb\tx\na\tx\nb\ty\n"))
     assert (read.duplicates, read.conflicts, len(read.rows)) == (1, 1, 4)
-    assert read.notes == ["1 of 4 lines stand in the file more than once", "1 texts stand under more than one label"]
+    assert read.notes == ["repeats of earlier lines: 1 of 4", "texts under more than one label: 1"]
     pairs = data.read_pairs(write("a\tb\t1\nb\ta\t1\nb\ta\t0\na\tc\t0\n"))
     assert (pairs.duplicates, pairs.conflicts, len(pairs.rows)) == (1, 1, 4)
     assert len(pairs.notes) == 2

@@ -74,7 +74,7 @@ def test_the_outcome_says_what_was_torn_and_what_was_mixed() -> None:
     # together on the gold side 3 + 1 + 1 pairs; given a: 3, b: 1, d: 1; both: price 1, ship 1, wash 1
     assert told["pairwise_f1"] == pytest.approx(2 * 3 / (5 + 5))
     assert set(told) >= {"n", "pairwise_f1_interval", "ari", "ari_interval"}
-    assert told["notes"][:2] == ["7 lines in 3 groups and 3 of chatter", "1 lines of chatter were taken for questions"]
+    assert told["notes"][:2] == ["7 lines in 3 groups and 3 of chatter", "lines of chatter taken for questions: 1"]
     torn, mixed = found.examples
     assert torn.rows == [("price", "3", "2", "多少钱 / 多少钱啊")]
     assert mixed.rows == [("3", "price 2, - 1", "多少钱 / 哈哈哈 / 多少钱啊")]

@@ -81,7 +81,7 @@ def test_a_person_gets_a_table(write: Write) -> None:
     assert "15 lines, judged by the shipped sentiment" in done.stdout
     assert "Accuracy" in done.stdout
     assert "95 % interval" in done.stdout
-    assert "of 15 lines stand in the file more than once" in done.stdout
+    assert "repeats of earlier lines: 10 of 15" in done.stdout
 
 
 @pytest.mark.parametrize(("task", "content", "options", "n", "figures"), TASKS)
