@@ -116,21 +116,22 @@ def _with_price(answer: str, product: Product) -> str:
 def _hold(answer: str, known: set[int]) -> bool:
     if _PLACEHOLDER in answer or _SPELLED.search(answer):
         return False
-    return all(amount in known for amount in _amounts(answer))
+    return all(amount in known for amount in amounts(answer))
 
 
 def _known_amounts(product: Product) -> set[int]:
     known = {product.price} - {0}
     for value in product.attributes.values():
-        known |= set(_amounts(value))
+        known |= set(amounts(value))
     return known
 
 
-def _amounts(text: str) -> list[int]:
-    amounts = []
+def amounts(text: str) -> list[int]:
+    """The amounts of money in digits in a text, in fen; -1 for one that is no amount of fen."""
+    found = []
     for marked, plain in _AMOUNT.findall(text):
         try:
-            amounts.append(fen(marked or plain))
+            found.append(fen(marked or plain))
         except InvalidError:
-            amounts.append(-1)
-    return amounts
+            found.append(-1)
+    return found

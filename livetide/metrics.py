@@ -36,7 +36,7 @@ METRICS: dict[str, Metric] = {
     "agent_state": Metric(
         "gauge",
         "What an agent tells of its state: dedupe_horizon_seconds (how far back repeats are known for certain; 600 unless a "
-        "limit is reached), sheets, sheets_forgotten (there were too many), "
+        "limit is reached), sheets, sheets_forgotten, entries and entries_forgotten (there were too many), "
         "refused and late (records of an absurd time, or too old to count, in the rooms that are held).",
         ("agent", "partition", "what"),
     ),

@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "query": ("livetide.cli.query:query", "A question in SQL to the store."),
     "alerts": ("livetide.cli.alerts:app", "Opinion alerts: list, ack, resolve, silence."),
     "clips": ("livetide.cli.clips:app", "Finished highlight clips."),
+    "faq": ("livetide.cli.faq:app", "FAQ entries: mine, check, import, export, coverage, withdraw."),
     "deadletters": ("livetide.cli.deadletters:app", "What could not be used: list, replay."),
     "agents": ("livetide.cli.agents:app", "The agents: list, repair."),
     "topics": ("livetide.cli.topics:app", "Kafka topics: list, create, asyncapi."),

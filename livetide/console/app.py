@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from livetide.console.faq_desk import FaqDesk
 from livetide.console.queries import Queries
 from livetide.console.sessions import COOKIE, LASTS_MS, Session, Sessions, same
 from livetide.console.texts import LANGUAGES, name, text
@@ -30,8 +32,9 @@ from streams.records import InvalidError, RetryError
 HERE = Path(__file__).parent
 REFRESH_S = 3
 FORM_LIMIT = 4096
+FAQ_FORM_LIMIT = 65_536  # a Chinese character takes nine bytes in a form
 SHOWN_CHECKS = 30
-FORM_PAGES = ("/alerts",)
+FORM_PAGES = ("/alerts", "/answers", "/faq")
 """Addresses of forms that are pages, too."""
 HEADERS = {
     "content-security-policy": "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
@@ -45,7 +48,8 @@ Handler = Callable[[Request, Session], Awaitable[Response]]
 
 
 class Console:
-    """The web console: ``queries`` reads the store, ``set_alert`` changes an alert's state, ``health`` tells of processes."""
+    """The web console: ``queries`` reads the store, ``set_alert`` changes an alert's state, ``faq`` entries and verdicts,
+    ``health`` tells of processes."""
 
     def __init__(
         self,
@@ -55,6 +59,7 @@ class Console:
         clips: Path,
         speech: Path,
         set_alert: Callable[[dict[str, Any], str, str], None],
+        faq: FaqDesk,
         health: Callable[[], dict[str, Any]],
         operator_key: str,
         meter: PrometheusMeter,
@@ -64,6 +69,7 @@ class Console:
         self._clips = clips
         self._speech = speech
         self._set_alert = set_alert
+        self._faq = faq
         self._health = health
         self._operator_key = operator_key
         self._meter = meter
@@ -82,6 +88,9 @@ class Console:
             Route("/alerts", get(self._alerts)),
             Route("/alerts", post(self._change_alert), methods=["POST"]),
             Route("/answers", get(self._answers)),
+            Route("/answers", post(self._judge_answer), methods=["POST"]),
+            Route("/faq", get(self._faq_page)),
+            Route("/faq", post(self._change_entry, FAQ_FORM_LIMIT), methods=["POST"]),
             Route("/clips", get(self._clips_page)),
             Route("/clips/{id:path}/video", get(self._video)),
             Route("/speech/{id:path}/sound", get(self._sound)),
@@ -104,13 +113,13 @@ class Console:
 
         return guarded
 
-    def _form(self, handler: Callable[[Request, Session, dict[str, str]], Awaitable[Response]]) -> Any:
+    def _form(self, handler: Callable[[Request, Session, dict[str, str]], Awaitable[Response]], limit: int = FORM_LIMIT) -> Any:
         async def guarded(request: Request) -> Response:
             session = self._sessions.find(request.cookies.get(COOKIE))
             if session is None:  # nothing was done: the form is to be sent again from the page that the login leads to
                 back = request.url.path if request.url.path in FORM_PAGES else "/"
                 return RedirectResponse(f"/login?back={back}", 303)
-            form = await _read_form(request)
+            form = await _read_form(request, limit)
             if not same(form.get("csrf", ""), session.csrf):
                 raise HTTPException(403, "this form is not from this console; load the page anew")
             return await handler(request, session, form)
@@ -223,17 +232,30 @@ class Console:
 
     async def _change_alert(self, _request: Request, _session: Session, form: dict[str, str]) -> Response:
         state, identity = form.get("state", ""), form.get("id", "")
-        try:
+        with _told():
             alert = await run_in_threadpool(self._queries.alert, identity)
             if alert is None:
                 raise HTTPException(404, "there is no such alert")
             await run_in_threadpool(self._set_alert, alert, state, "console")
             await self._until_shown(identity, state)
-        except InvalidError as error:
-            raise HTTPException(422, str(error)) from error
-        except RetryError as error:
-            raise HTTPException(503, f"{error}; try again") from error
         return RedirectResponse(_local(form.get("back", "/alerts")), 303)
+
+    async def _faq_page(self, request: Request, session: Session) -> Response:
+        return await self._show(request, session, "faq.html", self._faq.read)
+
+    async def _change_entry(self, _request: Request, _session: Session, form: dict[str, str]) -> Response:
+        with _told():
+            entry = await run_in_threadpool(self._faq.change, form)
+            for _ in range(SHOWN_CHECKS):  # so that the page that follows shows it; not for long
+                if await run_in_threadpool(self._faq.shown, entry):
+                    break
+                await asyncio.sleep(0.1)
+        return RedirectResponse("/faq", 303)
+
+    async def _judge_answer(self, _request: Request, _session: Session, form: dict[str, str]) -> Response:
+        with _told():
+            await run_in_threadpool(self._faq.judge, form)
+        return RedirectResponse(_local(form.get("back", "/answers")), 303)
 
     async def _until_shown(self, identity: str, state: str) -> None:
         """Wait until the store shows the word that was said, so that the page that follows does; not for long."""
@@ -257,6 +279,17 @@ class Console:
         return _file(HERE / "static", request.path_params["name"], None)
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    """What could not be done, as an answer that says why."""
+    try:
+        yield
+    except InvalidError as error:
+        raise HTTPException(422, str(error)) from error
+    except RetryError as error:
+        raise HTTPException(503, f"{error}; try again") from error
+
+
 def _file(folder: Path, name: str | None, media_type: str | None) -> Response:
     path = (folder / (name or "")).resolve()
     if not name or not path.is_relative_to(folder.resolve()) or not path.is_file():
@@ -269,13 +302,14 @@ def _local(back: str) -> str:
     return back if back.startswith("/") and not back.startswith("//") and "\\" not in back and not parts.netloc else "/"
 
 
-async def _read_form(request: Request) -> dict[str, str]:
+async def _read_form(request: Request, limit: int = FORM_LIMIT) -> dict[str, str]:
     body = b""
     async for piece in request.stream():
         body += piece
-        if len(body) > FORM_LIMIT:
+        if len(body) > limit:
             raise HTTPException(413, "this form is too large")
-    return {name: values[-1] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
+    fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True)
+    return {name: values[-1] for name, values in fields.items()}
 
 
 async def _headers(request: Request, call_next: RequestResponseEndpoint) -> Response:

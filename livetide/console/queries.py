@@ -10,6 +10,7 @@ Rows = Callable[[str, dict[str, Any]], list[dict[str, Any]]]
 """Runs a query with parameters; raises ``RetryError`` when the store does not answer."""
 
 LIMIT = 200
+FAQ_LIMIT = 1_000
 SHOWN_S = 7200
 """How much of a sitting, up to its end, the curves show."""
 POINTS = 600
@@ -173,6 +174,28 @@ class Queries:
             """,  # noqa: S608 - our own constants
             {"room": room},
         )
+
+    def faq(self) -> list[dict[str, Any]]:
+        """The FAQ as it stands: drafts and entries, what was asked most first."""
+        return self._rows(
+            f"""
+            SELECT id, room_id, ts, state, question, wordings, answer, sku, source, valid_until, price, asked, changed_by
+            FROM faq_now WHERE state != 'withdrawn' ORDER BY asked DESC, ts DESC, id LIMIT {FAQ_LIMIT}
+            """,  # noqa: S608 - our own constants
+            {},
+        )
+
+    def faq_entry(self, room: str, identity: str) -> dict[str, Any] | None:
+        """One entry of the FAQ with every column, withdrawn or not."""
+        found = self._rows(
+            "SELECT * FROM faq_now WHERE room_id = %(room)s AND id = %(id)s LIMIT 1", {"room": room, "id": identity}
+        )
+        return found[0] if found else None
+
+    def answer(self, identity: str) -> dict[str, Any] | None:
+        """One answer, with every column."""
+        found = self._rows("SELECT * FROM answers WHERE id = %(id)s LIMIT 1", {"id": identity})
+        return found[0] if found else None
 
     def spoken(self) -> list[dict[str, Any]]:
         """What the host said."""

@@ -9,6 +9,7 @@ from typing import Any
 import uvicorn
 
 from livetide.console.app import Console
+from livetide.console.faq_desk import FaqDesk
 from livetide.console.queries import Queries
 from livetide.console.sessions import Sessions
 from livetide.metrics import PrometheusMeter
@@ -43,6 +44,7 @@ def run(settings: Settings) -> None:
         clips=settings.data / "clips",
         speech=settings.data / "speech",
         set_alert=set_alert,
+        faq=FaqDesk(queries, publisher.publish, clock),
         health=lambda: health(settings),
         operator_key=secrets["operator_key"],
         meter=PrometheusMeter(),

@@ -225,5 +225,5 @@ def test_the_tables_are_the_stores() -> None:
         for row in table("data.md", "name", "a row is", "key", "kept, by ingest time")
         for name in row[0].split(",")
     }
-    views = {"chat_minutes", "sales_minutes", "sales_once", "sink_progress", "alerts_now", "intents_now"}
+    views = {"chat_minutes", "sales_minutes", "sales_once", "sink_progress", "alerts_now", "intents_now", "faq_now"}
     assert {one.name for one in TABLES} | views <= rows

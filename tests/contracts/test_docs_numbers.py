@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from analytics import faq_check, faq_entries, faq_search, shelf
 from clipper import clips
 from livetide.delivery import sender, webhook
 from streams.shell.shell import Pace
@@ -28,6 +29,15 @@ DEADLINE_S = f"{webhook.DEADLINE_S:g} s"
         ("docs/operations.md", f"the clipper waits up to {clips.WAIT_MS / 1000:g} s for video"),
         ("docs/architecture.md", f"its partitions wait, or go to another worker after {SESSION_S};"),
         ("docs/alerts.md", f"Answer with 2xx within {DEADLINE_S} and do the work afterwards"),
+        (
+            "docs/faq.md",
+            f"An entry has {faq_entries.WORDINGS} wordings and {faq_entries.ENTRY_BYTES:,} bytes at most, a room "
+            f"{faq_entries.ROOM_ENTRIES:,} entries, and all rooms of a partition a third of the "
+            f"{shelf.SHEETS_BYTES / 1e6:g} MB",
+        ),
+        ("docs/faq.md", f"finds as near as {faq_check.CLOSE:g}"),
+        ("docs/faq.md", f"is exact up to {faq_search.FLAT_ROWS:,} rows; beyond"),
+        ("docs/faq.md", f"scores the best {faq_search.CANDIDATES} exactly"),
         ("benchmarks/README.md", f"The session time-out ({SESSION_S}) and start-up decide"),
     ],
 )

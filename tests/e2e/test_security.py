@@ -25,6 +25,7 @@ from standardwebhooks.webhooks import Webhook
 from starlette.routing import Route
 
 from livetide.console.app import Console
+from livetide.console.faq_desk import FaqDesk
 from livetide.console.queries import Queries
 from livetide.console.sessions import Sessions
 from livetide.metrics import PrometheusMeter
@@ -108,6 +109,7 @@ def console_routes(tmp_path: Path) -> list[tuple[str, str]]:
         clips=tmp_path,
         speech=tmp_path,
         set_alert=lambda _row, _state, _by: None,
+        faq=FaqDesk(Queries(lambda _sql, _parameters: []), lambda _record: None, lambda: 0),
         health=dict,
         operator_key="key",
         meter=PrometheusMeter(),

@@ -24,6 +24,8 @@ COMMANDS = (
     ("topics", "create"),
     ("agents", "list"),
     ("agents", "repair", "mood", "--to-checkpoint"),
+    ("faq", "mine"),
+    ("faq", "export"),
     ("deadletters", "list"),
     ("deadletters", "replay"),
     ("play", "chat.jsonl", "--room", "r"),

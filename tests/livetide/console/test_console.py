@@ -17,13 +17,14 @@ from starlette.routing import Route
 from analytics.intent import INTENTS
 from analytics.opinion_rules import RULES
 from livetide.console.app import Console, polyline
+from livetide.console.faq_desk import FaqDesk
 from livetide.console.queries import SHOWN_S, Queries
 from livetide.console.sessions import TRIES, TRIES_WINDOW_MS, Sessions
 from livetide.console.texts import LANGUAGES, NAMES, TEXTS, name
 from livetide.metrics import PrometheusMeter
 from livetide.opinions import changed
 from livetide.stack.supervisor import State
-from streams.records import InvalidError, RetryError
+from streams.records import FaqEntry, FaqVerdict, InvalidError, RetryError
 
 PASSWORD = "a password of the tests"
 KEY = "an operator key of the tests"
@@ -61,6 +62,17 @@ CLIP = {
     "path": "r/one.mp4",
 }
 
+DRAFT = {
+    "id": "mined-1", "room_id": "r", "ts": WHEN, "ingest_ts": WHEN, "state": "draft", "question": "能开发票吗<",
+    "wordings": ["开不开发票"], "answer": "备注抬头", "sku": "", "source": "mined", "asked": 4, "changed_by": "", "price": 0,
+    "valid_until": datetime(1970, 1, 1, tzinfo=UTC),
+}  # fmt: skip
+ENTRY = DRAFT | {"id": "e1", "state": "active", "question": "包税吗", "room_id": "*", "answer": "包税", "asked": 0}
+ANSWER = {
+    "id": "answer:r:s:1", "room_id": "r", "ts": WHEN, "question": "包税吗？", "answer": "包税", "status": "given",
+    "score": 0.97, "matched": "包税吗",
+}  # fmt: skip
+
 
 class Store:
     """Canned answers by the table that a question names; ``away`` makes it silent. ``state`` is how the alert stands."""
@@ -70,6 +82,8 @@ class Store:
         self.state = "firing"
         self.clips: list[dict[str, Any]] = [CLIP]
         self.sittings: list[dict[str, Any]] = []
+        self.faq: list[dict[str, Any]] = [DRAFT, ENTRY]
+        self.answers: list[dict[str, Any]] = [ANSWER, ANSWER | {"id": "answer:r:s:2", "status": "unknown"}]
         self.asked: dict[str, Any] = {}
 
     def __call__(self, sql: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
@@ -83,6 +97,12 @@ class Store:
             return [ROOM]
         if "sitting" in sql:
             return self.sittings
+        if "FROM faq_now" in sql:
+            return [one for one in self.faq if parameters.get("id", one["id"]) == one["id"]]
+        if "FROM answers WHERE id" in sql:
+            return [one for one in self.answers if parameters["id"] == one["id"]]
+        if "FROM answers" in sql and "GROUP BY" not in sql:
+            return self.answers
         if "FROM mood" in sql:
             self.asked = parameters
         if "'unknown'" in sql and "GROUP BY" in sql:
@@ -101,12 +121,19 @@ def said() -> list[tuple[str, str]]:
 
 
 @pytest.fixture
+def written() -> list[FaqEntry | FaqVerdict]:
+    return []
+
+
+@pytest.fixture
 def now() -> list[int]:
     return [1_700_000_000_000]
 
 
 @pytest.fixture
-def console(store: Store, said: list[tuple[str, str]], now: list[int], tmp_path: Path) -> Console:
+def console(
+    store: Store, said: list[tuple[str, str]], written: list[FaqEntry | FaqVerdict], now: list[int], tmp_path: Path
+) -> Console:
     (tmp_path / "clips" / "r").mkdir(parents=True)
     (tmp_path / "clips" / "r" / "one.mp4").write_bytes(bytes(range(256)))
     (tmp_path / "secret").write_text("not for you")
@@ -115,12 +142,18 @@ def console(store: Store, said: list[tuple[str, str]], now: list[int], tmp_path:
         said.append((changed(row, state, by, 5).id, state))
         Timer(0.3, setattr, (store, "state", state)).start()  # the store shows it when it has come through the log
 
+    def write(record: FaqEntry | FaqVerdict) -> None:
+        written.append(record)
+        shown = {"ingest_ts": datetime.fromtimestamp(record.ingest_ts / 1000, UTC)}
+        store.faq = [one | shown if one["id"] == record.id else one for one in store.faq]
+
     return Console(
         Queries(store),
         Sessions(PASSWORD, lambda: now[0]),
         clips=tmp_path / "clips",
         speech=tmp_path / "speech",
         set_alert=set_alert,
+        faq=FaqDesk(Queries(store), write, lambda: now[0]),
         health=lambda: {"processes": [], "lag": []},
         operator_key=KEY,
         meter=PrometheusMeter(),
@@ -162,6 +195,7 @@ PAGES = [
     "/rooms/r",
     "/alerts",
     "/answers",
+    "/faq",
     "/clips",
     "/clips/clip:1/video",
     "/speech/x/sound",
@@ -399,3 +433,102 @@ def test_clips_that_could_not_be_made_do_not_stand_among_the_clips(logged_in: ht
 def test_a_curve_runs_over_time() -> None:
     points = [{"ts": WHEN + timedelta(minutes=minute), "value": value} for minute, value in ((0, 0), (1, 3), (4, 6))]
     assert polyline(points, 600, 120) == "0.0,120.0 150.0,63.0 600.0,6.0"
+
+
+# ── The FAQ ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+FORM = {
+    "room": "r",
+    "id": "mined-1",
+    "do": "accept",
+    "question": "能开发票吗",
+    "answer": "能，备注抬头",
+    "wordings": "开票\r\n\r\n 要發票 ",
+}
+
+
+def test_the_faq_page_shows_drafts_to_correct_and_entries_in_use(logged_in: httpx.Client, store: Store) -> None:
+    page = logged_in.get("/faq").text
+    assert "能开发票吗&lt;" in page
+    assert 'value="mined-1"' in page
+    assert TEXTS["all_rooms"][0] in page
+    assert 'data-refresh="0"' in page, "what is typed must not be swept away"
+    store.faq = []
+    assert "livetide faq mine" in logged_in.get("/faq").text
+
+
+def test_a_draft_is_taken_as_it_was_corrected(logged_in: httpx.Client, written: list[FaqEntry | FaqVerdict]) -> None:
+    form = FORM | {"price": "9.9", "valid_until": "2027-01-01T12:00", "sku": "vest", "csrf": token(logged_in)}
+    answer = logged_in.post("/faq", data=form)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/faq")
+    (entry,) = written
+    assert isinstance(entry, FaqEntry)
+    assert (entry.room, entry.id, entry.state, entry.source, entry.by) == ("r", "mined-1", "active", "mined", "console")
+    assert (entry.answer, entry.wordings, entry.price, entry.sku) == ("能，备注抬头", ["开票", "要發票"], 990, "vest")
+    assert (entry.valid_until, entry.asked) == (1_798_804_800_000, 4)
+    assert entry.ingest_ts == int(WHEN.timestamp() * 1000) + 1, "behind what it corrects, though this clock is late"
+
+
+@pytest.mark.parametrize(("do", "state"), [("save", "draft"), ("refuse", "withdrawn")])
+def test_a_draft_is_kept_or_refused(logged_in: httpx.Client, written: list[FaqEntry | FaqVerdict], do: str, state: str) -> None:
+    logged_in.post("/faq", data=FORM | {"do": do, "answer": "", "csrf": token(logged_in)})
+    (entry,) = written
+    assert isinstance(entry, FaqEntry)
+    assert entry.state == state
+    assert entry.answer == ("" if do == "save" else "备注抬头"), "of what is refused nothing is corrected"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"answer": " "}, {"question": ""}, {"id": "nobody"}, {"do": "burn"}, {"price": "cheap"}, {"valid_until": "soon"},
+        {"wordings": "\n".join(str(n) for n in range(40))}, {"answer": "答" * 5_000},
+    ],
+)  # fmt: skip
+def test_what_cannot_be_an_entry_is_refused_and_nothing_is_written(
+    logged_in: httpx.Client, written: list[FaqEntry | FaqVerdict], wrong: dict[str, str]
+) -> None:
+    assert logged_in.post("/faq", data=FORM | wrong | {"csrf": token(logged_in)}).status_code == 422
+    assert written == []
+
+
+def test_a_form_of_the_faq_may_be_long_and_not_endless(logged_in: httpx.Client, written: list[FaqEntry | FaqVerdict]) -> None:
+    csrf = token(logged_in)
+    assert logged_in.post("/faq", data=FORM | {"answer": "答" * 900, "do": "save", "csrf": csrf}).status_code == 303
+    assert logged_in.post("/faq", data=FORM | {"answer": "答" * 9_000, "csrf": csrf}).status_code == 413
+    assert logged_in.post("/answers", data={"id": "x" * 5_000, "csrf": csrf}).status_code == 413
+
+
+def test_an_answer_is_called_right_or_wrong(
+    logged_in: httpx.Client, written: list[FaqEntry | FaqVerdict], now: list[int]
+) -> None:
+    page = logged_in.get("/answers").text
+    assert page.count('name="verdict" value="wrong"') == 1, "what is unknown is not judged"
+    for verdict in ("right", "wrong"):
+        form = {"id": ANSWER["id"], "verdict": verdict, "csrf": token(logged_in), "back": "/rooms/r"}
+        answer = logged_in.post("/answers", data=form)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/rooms/r")
+    assert [one.right for one in written if isinstance(one, FaqVerdict)] == [True, False]
+    (one, _) = written
+    assert isinstance(one, FaqVerdict)
+    assert (one.room, one.id, one.score, one.question, one.matched, one.by) == (
+        "r", ANSWER["id"], 0.97, "包税吗？", "包税吗", "console",
+    )  # fmt: skip
+    assert (one.event_ts, one.ingest_ts) == (int(WHEN.timestamp() * 1000), now[0])
+
+
+@pytest.mark.parametrize("wrong", [{"id": "nobody"}, {"id": "answer:r:s:2"}, {"verdict": "maybe"}])
+def test_what_cannot_be_judged(logged_in: httpx.Client, written: list[FaqEntry | FaqVerdict], wrong: dict[str, str]) -> None:
+    form = {"id": ANSWER["id"], "verdict": "right", "csrf": token(logged_in)} | wrong
+    assert logged_in.post("/answers", data=form).status_code == 422
+    assert written == []
+
+
+@pytest.mark.parametrize("path", ["/faq", "/answers"])
+def test_forms_of_the_faq_need_the_token_of_this_console(
+    logged_in: httpx.Client, written: list[FaqEntry | FaqVerdict], path: str
+) -> None:
+    for csrf in ({}, {"csrf": "guessed"}):
+        form = FORM | {"id": ANSWER["id"] if path == "/answers" else "mined-1", "verdict": "right"} | csrf
+        assert logged_in.post(path, data=form).status_code == 403
+    assert written == []
