@@ -9,7 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from analytics.comprehension import Comprehender
-from streams.records import ComprehendedEnvelope, InvalidError, Product, Question, Record, Sale, Speech, UnderstoodChat, fen
+from streams.records import (
+    Chat,
+    ComprehendedEnvelope,
+    InvalidError,
+    Product,
+    Question,
+    Record,
+    Sale,
+    Speech,
+    UnderstoodChat,
+    fen,
+)
 from streams.sources.simulator.room import Simulation, open_simulation
 from tests.analytics.talk import START, pack
 
@@ -21,7 +32,7 @@ _COMPREHENDER = Comprehender()
 
 def understood(id: str, ts: int, user: str, text: str) -> UnderstoodChat:
     """One message as the comprehension agent understands it."""
-    return UnderstoodChat(id, ts, user, text, *_COMPREHENDER.understand(text))
+    return _COMPREHENDER.understand(text).of(Chat(id, ts, user, text))
 
 
 def simulated(seed: int, minutes: float = 6, rate: float = 15) -> tuple[Simulation, list[Record]]:

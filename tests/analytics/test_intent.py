@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from analytics.comprehension import understand
 from analytics.fold import fold
 from analytics.intent import INTENTS, UNKNOWN, is_question, load_intent
-from streams.records import SensitiveHit, UnderstoodChat
+from streams.records import Chat, SensitiveHit, UnderstoodChat
 from tests.analytics.labelled import macro_f1, read_labelled
 
 
@@ -26,7 +27,7 @@ def intent(text: str) -> str:
         ("几号链接", "ask_link"), ("什么时候抽奖", "ask_event"), ("能不能便宜点", "haggle"), ("99我就拍", "haggle"),
         ("拍了", "buy_signal"),
         ("退钱", "complain"), ("太好看了", "praise"),
-        ("主播好", "greet"), ("哈哈哈哈", "chat"), ("+1", "chat"), ("嗯", UNKNOWN),
+        ("主播好", "greet"), ("哈哈哈哈", "chat"), ("+1", "chat"), ("嗯", "chat"),
         ("", UNKNOWN),
     ],
 )  # fmt: skip
@@ -51,8 +52,8 @@ def test_statements(text: str) -> None:
 
 
 def chat(text: str, hits: list[SensitiveHit] | None = None) -> UnderstoodChat:
-    meaning = understand(text)
-    return UnderstoodChat("1", 0, "u", text, *meaning[:-1], hits if hits is not None else meaning.hits)
+    said = understand(text).of(Chat("1", 0, "u", text))
+    return said if hits is None else msgspec.structs.replace(said, hits=hits)
 
 
 def test_what_counts_as_a_question() -> None:
@@ -74,12 +75,12 @@ def test_always_a_class_and_a_probability(text: str) -> None:
 
 
 def test_own_lines() -> None:
-    """The word lists were made with the first two files in view; the third was never used and is oblique on purpose."""
+    """The word lists were made with the first two files in view, the tables with none; the third is oblique on purpose."""
     seen = read_labelled("chat_intents.tsv")
     assert len(seen) == 200
-    assert macro_f1(seen, intent) >= 0.93
-    assert macro_f1(read_labelled("chat_intents_oblique.tsv"), intent) >= 0.90
-    assert macro_f1(read_labelled("chat_intents_unseen.tsv"), intent) >= 0.38
+    assert macro_f1(seen, intent) >= 0.85
+    assert macro_f1(read_labelled("chat_intents_oblique.tsv"), intent) >= 0.85
+    assert macro_f1(read_labelled("chat_intents_unseen.tsv"), intent) >= 0.65
 
 
 def test_unseen_lines_are_rather_unknown_than_wrong() -> None:
