@@ -29,7 +29,7 @@ check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -m "not slow and not browser and not kafka and not store" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not browser and not kafka and not store" $(ARGS)
 
 bench: $(VENV)/.test benchmarks/.peers/.done
 	$(BIN)/python -m benchmarks $(ARGS)
