@@ -78,7 +78,7 @@ def test_own_lines() -> None:
     """The word lists were made with the first two files in view, the tables with none; the third is oblique on purpose."""
     seen = read_labelled("chat_intents.tsv")
     assert len(seen) == 200
-    assert macro_f1(seen, intent) >= 0.85
+    assert macro_f1(seen, intent) >= 0.90
     assert macro_f1(read_labelled("chat_intents_oblique.tsv"), intent) >= 0.85
     assert macro_f1(read_labelled("chat_intents_unseen.tsv"), intent) >= 0.65
 
