@@ -30,7 +30,10 @@ def randomness() -> np.random.Generator:
 
 def check_paths(data: Path, *outputs: Path | None) -> None:
     """Refuse what could not be written at the end, or would write over the data, before anything long begins."""
-    for output in filter(None, outputs):
+    given = [output for output in outputs if output]
+    for output in given:
+        if sum(output.absolute() == other.absolute() for other in given) > 1:
+            raise InvalidError(f"{output} is given twice: give each output a file of its own")
         if output.is_dir():
             raise InvalidError(f"{output} is a folder: give the name of a file in it")
         if not output.parent.is_dir():

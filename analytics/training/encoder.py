@@ -10,12 +10,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from analytics.encoders import Encoder
+from analytics.encoders.base import MEANING, unit
 from analytics.encoders.transformer import _unpacked  # four bits made whole: nobody but this needs it outside
 from analytics.encoders.wordpiece import WordPieces
-from analytics.evaluation.data import CHATTER, Labelled, Pairs, groups_of_pairs
-from analytics.evaluation.retrieval import Task
+from analytics.evaluation.data import CHATTER, Labelled, Pairs, distinct_texts, groups_of_pairs
+from analytics.evaluation.retrieval import Task, encode
 from analytics.model_file import Model
-from analytics.training.tuning import Plan, Progress, mean_row, tune
+from analytics.training.distil import Plan as DistilPlan
+from analytics.training.distil import Progress, distil
+from analytics.training.tuning import Plan, mean_row, tune
+from analytics.training.tuning import Progress as Steps
 from streams.records import InvalidError
 
 FEWEST_TO_HOLD_OUT = 20  # groups; of fewer none is kept for measuring
@@ -79,7 +84,7 @@ def steps_for(groups: Groups, plan: Plan) -> int:
     return max(FEWEST_STEPS, min(MOST_STEPS, ROUNDS * texts // (plan.groups * plan.each)))
 
 
-def tuned(base: Model, groups: Groups, chatter: Sequence[str], plan: Plan, progress: Progress) -> dict[str, npt.NDArray[Any]]:
+def tuned(base: Model, groups: Groups, chatter: Sequence[str], plan: Plan, progress: Steps) -> dict[str, npt.NDArray[Any]]:
     """The arrays of a model file of the kind of ``base``, tuned on ``groups``.
 
     On the lines of ``chatter`` and on the phrases of the package nothing shall change. Matrices are kept in ``float16``.
@@ -97,6 +102,29 @@ def tuned(base: Model, groups: Groups, chatter: Sequence[str], plan: Plan, progr
     texts = [text for name in sorted(groups) for text in groups[name]]
     chosen = np.random.default_rng(plan.seed).permutation(len(texts))[:_MEAN_OF].tolist()
     return {**small, "pieces": pieces, "mean": mean_row(_unpacked(small), reader, [texts[at] for at in chosen], heads)}
+
+
+def texts_of(data: Pairs | Labelled, apart: Apart) -> list[str]:
+    """Every distinct text of a file, without those of the groups apart."""
+    kept = {text for members in apart.unseen.values() for text in members}
+    texts = distinct_texts(data.rows) if isinstance(data, Pairs) else [text for _, text in data.rows]
+    return [text for text in dict.fromkeys(texts) if text not in kept]
+
+
+def distilled(teacher: Encoder, texts: Sequence[str], seed: int, progress: Progress) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a static table that says of ``texts``, and of the phrases of the package, what ``teacher`` says.
+
+    A gram that stands in none of them is unknown to the table. ``progress`` gets how much is done of how much.
+    """
+    told = list(dict.fromkeys([*texts, *packaged_phrases()]))
+    rows = encode(teacher, told, lambda done: progress(done, 2 * len(told)))
+    return distil(
+        told,
+        unit(rows[:, :MEANING]),
+        np.ones(len(told), np.float32),
+        DistilPlan(seed=seed),
+        lambda done, of: progress(len(told) + len(told) * done // of, 2 * len(told)),
+    )
 
 
 def packaged_phrases() -> list[str]:

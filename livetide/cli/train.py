@@ -60,6 +60,9 @@ def _labels(task: Task, data: Path, out: Path, seed: int, licence: str, report: 
 def encoder(
     data: Findable,
     out: Out,
+    static: Annotated[
+        Path | None, typer.Option(help="Also write a table distilled from it, which is fast enough for every message.")
+    ] = None,
     start: Annotated[
         Path | None, typer.Option(help="A model file to go on from. Default: the shipped semantic encoder.")
     ] = None,
@@ -77,14 +80,21 @@ def encoder(
     """
     from livetide.cli.bars import bar
     from livetide.evaluating import check_paths
-    from livetide.training import train_encoder
+    from livetide.training_encoder import train_encoder
 
-    check_paths(data, out, report)
+    check_paths(data, out, static, report)
     done = train_encoder(
-        data, out, start=start, steps=steps, seed=seed, licence=licence, bar=lambda what: bar(what, quiet=as_json)
+        data,
+        out,
+        static=static,
+        start=start,
+        steps=steps,
+        seed=seed,
+        licence=licence,
+        bar=lambda what: bar(what, quiet=as_json),
     )
-    words = ("encoder", data, ("--out", out), ("--start", start), ("--steps", steps or None), ("--seed", seed))
-    _tell(done, report, (*words, ("--licence", licence or None)), as_json=as_json)
+    words = ("encoder", data, ("--out", out), ("--static", static), ("--start", start), ("--steps", steps or None))
+    _tell(done, report, (*words, ("--seed", seed), ("--licence", licence or None)), as_json=as_json)
 
 
 def _tell(done: Trained, report: Path | None, words: tuple[object, ...], *, as_json: bool) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analytics.encoders import load_encoder, semantic
+from analytics.encoders import load_encoder, semantic, table
+from analytics.encoders.base import MEANING
+from analytics.encoders.table import StaticEncoder
 from analytics.encoders.transformer import Transformer
 from analytics.evaluation.data import Labelled, Pairs
 from analytics.evaluation.retrieval import find
@@ -16,10 +18,12 @@ from analytics.training.encoder import (
     FEWEST_STEPS,
     MOST_STEPS,
     Apart,
+    distilled,
     groups_of,
     hold_out,
     packaged_phrases,
     steps_for,
+    texts_of,
     tuned,
     unseen_task,
 )
@@ -103,6 +107,25 @@ def apart_by(rows: np.ndarray[tuple[int, int], np.dtype[np.float32]]) -> float:
     np.fill_diagonal(same, False)
     other = group[:, None] != group[None, :]
     return float(alike[same].mean() - alike[other].mean())
+
+
+def test_a_table_says_what_its_teacher_says() -> None:
+    teacher = load_encoder("semantic")
+    told: list[tuple[int, int]] = []
+    arrays = distilled(teacher, ["多少钱", "会不会褪色", "顺丰包邮吗"], 1, lambda done, of: told.append((done, of)))
+    assert told == sorted(told)
+    assert told[-1][0] == told[-1][1]
+    own = StaticEncoder(Model(Card(table.KIND, table.VERSION, "", "test", "test"), arrays))
+    texts = ["多少钱", "会不会褪色", "顺丰包邮吗", "质量怎么样"]
+    alike = (own.encode(texts)[:, :MEANING] * teacher.encode(texts)[:, :MEANING]).sum(axis=1)
+    assert (alike[:3] > 0.4).all()
+
+
+def test_the_texts_of_a_table_are_not_those_that_measure() -> None:
+    apart = Apart({"a": ["x", "y"]}, {"b": ["z"]})
+    pairs = Pairs("pairs.tsv", [("x", "y", True), ("z", "w", False), ("x", "w", False)], "", 0, 0)
+    assert texts_of(pairs, apart) == ["x", "y", "w"]
+    assert texts_of(labelled([("a", "x"), ("b", "z"), ("-", "哈哈"), ("a", "x")]), apart) == ["x", "哈哈"]
 
 
 def test_a_model_without_its_parts_is_refused() -> None:

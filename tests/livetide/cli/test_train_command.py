@@ -103,6 +103,7 @@ def test_bad_data_are_refused_and_nothing_is_written(lines: Path, tmp_path: Path
         assert told in refused("sentiment", bad, "--out", out)
     assert "is the data itself" in refused("sentiment", lines, "--out", lines)
     assert "there is no folder" in refused("sentiment", lines, "--out", tmp_path / "none" / "own.npz")
+    assert "is given twice" in refused("sentiment", lines, "--out", out, "--report", out)
     assert not out.exists()
 
 
@@ -130,18 +131,23 @@ def test_wrong_usage_is_exit_code_2(lines: Path) -> None:
 def test_an_encoder_as_a_program(tmp_path: Path) -> None:
     """Groups in, a model file out that the other command measures; the groups kept apart give the figures."""
     data, out, page = tmp_path / "groups.tsv", tmp_path / "encoder.npz", tmp_path / "encoder.html"
+    small = tmp_path / "table.npz"
     rows = [f"{said}\t{who}{said}" for many in SAID.values() for said in many for who in WHO[:4]]
     data.write_text("\n".join([*rows, "-\t哈哈哈", "-\t来了来了"]), encoding="utf-8")
-    done = livetide("train", "encoder", str(data), "--out", str(out), "--steps", "2", "--report", str(page), "--json")
+    files = ("--out", str(out), "--static", str(small), "--report", str(page))
+    done = livetide("train", "encoder", str(data), *files, "--steps", "2", "--json")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     told = json.loads(done.stdout)
     assert (told["n"], told["task"], told["kind"]) == (8, "retrieval", "encoder-transformer")
     assert told["learnt_from"] == "76 texts in 19 groups, 2 steps"
-    assert told["notes"][0].startswith("before: R@1 ")
+    assert told["notes"][0].startswith("as a table: R@1 ")
+    assert told["notes"][1].startswith("before: R@1 ")
     assert card_of(out).data == hashlib.sha256(data.read_bytes()).hexdigest()
-    measured = livetide("evaluate", "retrieval", str(data), "--model", str(out), "--json")
-    assert json.loads(measured.stdout)["n"] == 84
+    for model, name in ((out, "semantic"), (small, "static")):
+        measured = json.loads(livetide("evaluate", "retrieval", str(data), "--model", str(model), "--json").stdout)
+        assert (measured["n"], measured["model"]) == (84, f"the encoder {name!r}")
+        assert measured["r_at_1"] > 0.5
     refused_kind = livetide("train", "encoder", str(data), "--out", str(out), "--start", str(data))
     assert refused_kind.returncode == 1
     assert "is no model file, or it is damaged" in refused_kind.stderr
