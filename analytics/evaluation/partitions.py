@@ -44,12 +44,12 @@ def gold_groups(groups: Sequence[str]) -> Members:
 
 def pairwise_f1(gold: Members, given: Members) -> float:
     """F1 of the pairs of lines that stand in one group; 1 where neither side has any, 0 where only one has."""
-    return _f1(_count(gold, given, np.ones(len(gold), np.int64)))
+    return _f1(_count(gold, given, _both(gold, given), np.ones(len(gold), np.int64)))
 
 
 def adjusted_rand(gold: Members, given: Members) -> float:
     """The adjusted Rand index (Hubert and Arabie 1985): 1 for equal groupings, about 0 for chance."""
-    return _ari(_count(gold, given, np.ones(len(gold), np.int64)))
+    return _ari(_count(gold, given, _both(gold, given), np.ones(len(gold), np.int64)))
 
 
 def partition_figures(gold: Members, given: Members, rng: np.random.Generator, resamples: int = RESAMPLES) -> dict[str, Figure]:
@@ -57,24 +57,28 @@ def partition_figures(gold: Members, given: Members, rng: np.random.Generator, r
 
     Lines are drawn anew with replacement; a line that is drawn twice is no pair with itself, which would be right by nature.
     """
-    n = len(gold)
-    drawn = [_count(gold, given, np.bincount(rng.integers(0, n, n), minlength=n)) for _ in range(resamples)]
+    n, both = len(gold), _both(gold, given)
+    drawn = [_count(gold, given, both, np.bincount(rng.integers(0, n, n), minlength=n)) for _ in range(resamples)]
     f1: Numbers = np.array([_f1(counts) for counts in drawn])
     ari: Numbers = np.array([_ari(counts) for counts in drawn])
     return {"pairwise_f1": interval(pairwise_f1(gold, given), f1), "ari": interval(adjusted_rand(gold, given), ari)}
 
 
-def _count(gold: Members, given: Members, weights: npt.NDArray[np.int64]) -> _PairCounts:
+def _both(gold: Members, given: Members) -> Members:
+    """What lines have in common that stand together on both sides."""
+    return np.unique(gold * (int(given.max()) + 1) + given, return_inverse=True)[1].astype(np.intp)
+
+
+def _count(gold: Members, given: Members, both: Members, weights: npt.NDArray[np.int64]) -> _PairCounts:
     """Pairs of different lines, each as often as the product of its lines' weights."""
     squares = float((weights * weights).sum())  # twice the pairs of a line with itself, and the lines themselves
-    cells = np.unique(gold * (int(given.max()) + 1) + given, return_inverse=True)[1]
 
     def pairs(members: Members) -> float:
         sums = np.bincount(members, weights)
         return (float((sums * sums).sum()) - squares) / 2
 
     total = float(weights.sum())
-    return _PairCounts(pairs(cells), pairs(gold), pairs(given), (total * total - squares) / 2)
+    return _PairCounts(pairs(both), pairs(gold), pairs(given), (total * total - squares) / 2)
 
 
 def _f1(pairs: _PairCounts) -> float:
