@@ -66,7 +66,8 @@ def partition_figures(gold: Members, given: Members, rng: np.random.Generator, r
 
 def _both(gold: Members, given: Members) -> Members:
     """What lines have in common that stand together on both sides."""
-    return np.unique(gold * (int(given.max()) + 1) + given, return_inverse=True)[1].astype(np.intp)
+    numbers: Members = np.unique(gold * (int(given.max()) + 1) + given, return_inverse=True)[1].astype(np.intp)
+    return numbers
 
 
 def _count(gold: Members, given: Members, both: Members, weights: npt.NDArray[np.int64]) -> _PairCounts:
