@@ -30,6 +30,8 @@ CLUES = (
     "shouts", "marks", "trails", "hits", "shortest", "short", "longer", "wordless",
 )  # fmt: skip
 """The names of the clues, in the order of the columns."""
+_MOST = len(INTENTS)
+_FEELING, _FORM = CLUES.index("feeling"), CLUES.index("shouts")
 
 
 class Clues(NamedTuple):
@@ -47,28 +49,43 @@ def clues_of(texts: Sequence[str]) -> Clues:
     folded = [fold(text) for text in texts]
     asking = [wishes.asks(form, text) for form, text in zip(folded, texts, strict=True)]
     hits = [matcher.find(t, form, asking=ask) for t, form, ask in zip(texts, folded, asking, strict=True)]
-    rows = [_row(t, form, ask, hit) for t, form, ask, hit in zip(texts, folded, asking, hits, strict=True)]
-    numbers = np.array(rows, np.float64).reshape(len(texts), len(CLUES))
-    return Clues(folded, asking, hits, np.rint(numbers * CLUE_UNIT).astype(np.int64))
+    places: list[int] = []
+    values: list[float] = []
+    for at, (text, form, ask, hit) in enumerate(zip(texts, folded, asking, hits, strict=True)):
+        found = _found(text, form, ask, hit)
+        places += [at * len(CLUES) + place for place in found]
+        values += found.values()
+    rows = np.zeros(len(texts) * len(CLUES), np.int64)
+    rows[places] = np.rint(np.array(values) * CLUE_UNIT)
+    return Clues(folded, asking, hits, rows.reshape(len(texts), len(CLUES)))
 
 
-def _row(text: str, folded: str, asking: bool, hits: Sequence[SensitiveHit]) -> list[float]:
+def _found(text: str, folded: str, asking: bool, hits: Sequence[SensitiveHit]) -> dict[int, float]:
+    """The clues that there are, by their column."""
     sentiment = load_sentiment()
-    marks = "?" in text or "？" in text
     shouting = "!" in text or "！" in text
-    burden = _HIDDEN_BURDEN * sum(hit.weight for hit in hits if hit.disguised)
+    burden = _HIDDEN_BURDEN * sum(hit.weight for hit in hits if hit.disguised) if hits else 0.0
     score = sentiment.strength(folded) - burden
     feeling = sentiment.scaled(score, shouting=shouting, asking=asking)
     evidence = load_intent().weigh(folded, asking=asking, feeling=feeling, hits=hits)
+    found = {place: min(_MOST_EVIDENCE, weight) / 2 for place, weight in enumerate(evidence) if weight}
     most = max(evidence)
-    felt = min(_MOST_FEELING, max(-_MOST_FEELING, feeling))
-    told = min(_MOST_FEELING, max(-_MOST_FEELING, score))
-    pleased, displeased = score > _FELT, score < -_FELT
-    return [
-        *(min(_MOST_EVIDENCE, weight) / 2 for weight in evidence),
-        *(float(weight == most > 0) for weight in evidence),
-        felt / 2, told / 2, pleased, displeased, min(burden, _MOST_FEELING) / 2,
-        asking, asking and pleased, asking and displeased,
-        shouting, marks, "..." in text or "…" in text, min(3, len(hits)),
-        *(len(folded) <= length for length in _SHORT), not any(c.isalpha() for c in folded),
-    ]  # fmt: skip
+    if most > 0:
+        found |= {_MOST + place: 1.0 for place, weight in enumerate(evidence) if weight == most}
+    if score or feeling:
+        found[_FEELING] = min(_MOST_FEELING, max(-_MOST_FEELING, feeling)) / 2
+        found[_FEELING + 1] = min(_MOST_FEELING, max(-_MOST_FEELING, score)) / 2
+        pleased, displeased = score > _FELT, score < -_FELT
+        found |= {_FEELING + 2: pleased, _FEELING + 3: displeased, _FEELING + 4: min(burden, _MOST_FEELING) / 2}
+        if asking:
+            found |= {_FEELING + 6: pleased, _FEELING + 7: displeased}
+    found[_FEELING + 5] = asking
+    found[_FORM] = shouting
+    found[_FORM + 1] = "?" in text or "？" in text
+    found[_FORM + 2] = "..." in text or "…" in text
+    found[_FORM + 3] = min(3, len(hits))
+    length = len(folded)
+    if length <= _SHORT[-1]:
+        found |= {_FORM + 4: length <= _SHORT[0], _FORM + 5: length <= _SHORT[1], _FORM + 6: True}
+    found[_FORM + 7] = not any(map(str.isalpha, folded))
+    return found

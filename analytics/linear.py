@@ -29,6 +29,7 @@ _AT_ONCE = 256  # texts that are read at once: bounds the memory of a call
 _BORDER = ord("\n")
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 _HIGH = np.uint64(32)
+_TYPES = ["uint32", "uint8", "int8", "int16", "float64"]
 _SHARE_UNIT = float(1 << 40)
 
 Integers = npt.NDArray[np.int64]
@@ -97,10 +98,11 @@ class LinearModel:
             shapes != ((count,), (count, classes), (len(CLUES), classes), (classes,))
             or count < 1
             or classes < 2
-            or [a.dtype.name for a in (self._grams, idf, weights, clues)] != ["uint32", "uint8", "int8", "int16"]
+            or [a.dtype.name for a in (self._grams, idf, weights, clues, bias)] != _TYPES
             or bool((self._grams[1:] <= self._grams[:-1]).any())
             or not (0.01 <= temperature <= 100 and 1 <= longest <= LONGEST)
-            or not (0 < gram_scale < 1e6 and 0 < clue_scale < 1e6)
+            or not (0 < gram_scale < 1e6 and 0 < clue_scale < 1e6 and 0 <= card.settings.get("threshold", 0.0) <= 1)
+            or len(set(card.labels)) != classes
         ):
             raise InvalidError("the parts of this model do not fit together: train it again")
         self.card = card

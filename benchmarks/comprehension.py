@@ -2,7 +2,7 @@
 
 The recordings are packed as the gateway packs them: envelopes of 64 (a busy room) and of 15 (100 ms of 150 messages a
 second). The operator starts empty each time, so the cost of what it sees first is in the figure. Beside it the cost of one
-distinct text by stage, which is what remains when nothing repeats.
+distinct text by stage, which is what remains when nothing repeats; ``clues`` are folding, matching and the word lists together.
 
     python -m benchmarks.comprehension [FOLDER]   # of .jsonl.gz recordings with ts_ms, user and text; else a simulated room
 """
@@ -18,10 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from analytics.comprehension import Comprehension, understand
+from analytics.clues import clues_of
+from analytics.comprehension import Comprehension, understand, understand_many
 from analytics.encoders import load_encoder
 from analytics.fold import fold
 from analytics.intent import load_intent
+from analytics.linear import LONGEST, load_linear, read_grams
 from analytics.sensitive import load_matcher
 from analytics.sentiment import load_sentiment
 from streams.records import Chat, DanmakuEnvelope
@@ -57,14 +59,23 @@ def cpu(work: Callable[[], Any]) -> float:
 def by_stage(texts: list[str]) -> dict[str, float]:
     """Microseconds a distinct text."""
     folded = [fold(text) for text in texts]
-    matcher, sentiment, intent, encoder = load_matcher(), load_sentiment(), load_intent(), load_encoder()
-    batches = [folded[start : start + BATCH] for start in range(0, len(folded), BATCH)]
+    matcher, lexicon, lists, encoder = load_matcher(), load_sentiment(), load_intent(), load_encoder("static")
+    sentiment, intent = load_linear("sentiment"), load_linear("intent")
+    batches = [texts[start : start + BATCH] for start in range(0, len(texts), BATCH)]
+    clues = [clues_of(batch) for batch in batches]
+    grams = [read_grams(said.folded, LONGEST) for said in clues]
+    read = list(zip(clues, grams, strict=True))
     stages: dict[str, Callable[[], Any]] = {
         "fold": lambda: [fold(text) for text in texts],
-        "sensitive": lambda: [matcher.find(text, form) for text, form in zip(texts, folded, strict=True)],
-        "sentiment": lambda: [sentiment.judge(form) for form in folded],
-        "intent": lambda: [intent.judge(form, asking=False) for form in folded],
-        "all": lambda: [understand(text) for text in texts],
+        "sensitive words": lambda: [matcher.find(text, form) for text, form in zip(texts, folded, strict=True)],
+        "sentiment's list": lambda: [lexicon.judge(form) for form in folded],
+        "intents' lists": lambda: [lists.judge(form, asking=False) for form in folded],
+        f"clues (batches of {BATCH})": lambda: [clues_of(batch) for batch in batches],
+        f"grams (batches of {BATCH})": lambda: [read_grams(said.folded, LONGEST) for said in clues],
+        f"sentiment's table (batches of {BATCH})": lambda: [sentiment.judge(c.folded, c.rows, g) for c, g in read],
+        f"intents' table (batches of {BATCH})": lambda: [intent.judge(c.folded, c.rows, g) for c, g in read],
+        f"all (batches of {BATCH})": lambda: [understand_many(batch) for batch in batches],
+        "all (alone)": lambda: [understand(text) for text in texts],
         f"encoder (batches of {BATCH}, not part of all)": lambda: [encoder.encode(batch) for batch in batches],
     }
     return {name: round(cpu(work) / len(texts) * 1e6, 1) for name, work in stages.items()}

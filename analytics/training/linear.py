@@ -29,7 +29,7 @@ from streams.records import InvalidError, Sentiment
 FEWEST = 5  # lines of a class
 PRECISION = 0.7  # of the intents that are named at all, on unseen lines
 MANY = 20_000  # lines from where choices are made on a part of them, and grams that came once are left out
-MUCH = 60_000  # lines times classes from where the choices are made on one unseen part of five, not on all
+MUCH = 60_000  # rows times classes from where the choices are made on one unseen part of five, not on all
 SENTIMENTS = get_args(Sentiment)
 
 Row = tuple[str, str]
@@ -230,7 +230,7 @@ def _choose(lines: Lines, aside_of: Array, classes: int, seed: int, progress: Pr
     truth = lines.classes[part]
     parts = max(2, min(5, int(np.bincount(truth)[np.unique(truth)].min())))
     folds = list(StratifiedKFold(parts, shuffle=True, random_state=seed).split(part, truth))
-    one = len(lines.classes) * classes > MUCH
+    one = len(measured) * classes > MUCH
     tried: dict[Choice, float] = {}
 
     def unseen(choice: Choice, folds: list[tuple[Array, Array]]) -> Array:

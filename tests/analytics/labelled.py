@@ -6,7 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from analytics.training.holdout import is_unseen
+
 DATA = Path(__file__).parent / "data"
+CORPORA = Path(__file__).resolve().parents[2] / "corpora"
 OPEN_DATA = Path(__file__).resolve().parents[3] / "shared/data"  # beside the repository, where it is at hand
 
 
@@ -14,6 +17,12 @@ def read_labelled(name: str) -> list[tuple[str, ...]]:
     """The columns of a file in ``data/``; lines that begin with # tell how it was written."""
     lines = (DATA / name).read_text(encoding="utf-8").splitlines()
     return [tuple(line.split("\t")) for line in lines if not line.startswith("#")]
+
+
+def unseen(name: str) -> list[tuple[str, ...]]:
+    """The columns of the lines of a file in ``corpora/chat`` that no training looks at."""
+    rows = [tuple(line.split("\t")) for line in (CORPORA / "chat" / name).read_text(encoding="utf-8").splitlines()]
+    return [row for row in rows if is_unseen(row[-1])]
 
 
 def accuracy(pairs: Iterable[tuple[str, str]]) -> float:
