@@ -30,6 +30,8 @@ CLUES = (
     "shouts", "marks", "trails", "hits", "shortest", "short", "longer", "wordless",
 )  # fmt: skip
 """The names of the clues, in the order of the columns."""
+EVIDENCE = slice(0, len(INTENTS))
+"""The columns of what the lists of intents say."""
 _MOST = len(INTENTS)
 _FEELING, _FORM = CLUES.index("feeling"), CLUES.index("shouts")
 

@@ -27,7 +27,7 @@ def intent(text: str) -> str:
         ("几号链接", "ask_link"), ("什么时候抽奖", "ask_event"), ("能不能便宜点", "haggle"), ("99我就拍", "haggle"),
         ("拍了", "buy_signal"),
         ("退钱", "complain"), ("太好看了", "praise"),
-        ("主播好", "greet"), ("哈哈哈哈", "chat"), ("+1", "chat"), ("嗯", "chat"),
+        ("主播好", "greet"), ("哈哈哈哈", "chat"), ("+1", "chat"), ("嗯", UNKNOWN),
         ("", UNKNOWN),
     ],
 )  # fmt: skip
@@ -75,11 +75,12 @@ def test_always_a_class_and_a_probability(text: str) -> None:
 
 
 def test_own_lines() -> None:
-    """The word lists were made with the first two files in view, the tables with none; the third is oblique on purpose."""
+    """The word lists were made with the first two files in view, and many lines of the first are said in ``corpora/`` as well;
+    the third was never used and is oblique on purpose."""
     seen = read_labelled("chat_intents.tsv")
     assert len(seen) == 200
-    assert macro_f1(seen, intent) >= 0.90
-    assert macro_f1(read_labelled("chat_intents_oblique.tsv"), intent) >= 0.85
+    assert macro_f1(seen, intent) >= 0.93
+    assert macro_f1(read_labelled("chat_intents_oblique.tsv"), intent) >= 0.90
     assert macro_f1(read_labelled("chat_intents_unseen.tsv"), intent) >= 0.62
 
 
