@@ -79,9 +79,8 @@ def understand_many(texts: Sequence[str], models: Models | None = None) -> list[
         folded, rows = clues.folded[part], clues.rows[part]
         grams = read_grams(folded, max(feelings.longest, wishes.longest))
         felt, wished = feelings.judge(folded, rows, grams), wishes.judge(folded, rows, grams)
-        silent = [
-            len(form) == 1 and not known for form, known in zip(folded, rows[:, EVIDENCE].any(axis=1).tolist(), strict=True)
-        ]
+        evidence = rows[:, EVIDENCE].max(axis=1).tolist()
+        silent = [len(form) == 1 and most <= 0 for form, most in zip(folded, evidence, strict=True)]
         wants = [_NO_WISH if still else best for still, best in zip(silent, _best(wishes, wished), strict=True)]
         said = zip(_best(feelings, felt), wants, _asking(wishes, wished), strict=True)
         meanings += [

@@ -45,7 +45,7 @@ class Transformer:
     """
 
     def __init__(self, arrays: Mapping[str, npt.NDArray[Any]], heads: int) -> None:
-        weights = _unpacked(arrays)
+        weights = unpacked(arrays)
         try:
             self._words, self._places = weights["words"], weights["places"]
             self._norm, self._norm_b = weights["norm"], weights["norm_b"]
@@ -169,7 +169,7 @@ def _scaled(flat: Rows) -> tuple[Rows, npt.NDArray[np.uint8]]:
     return scales, steps
 
 
-def _unpacked(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, Rows]:
+def unpacked(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, Rows]:
     """All arrays as ``float32``; those of four bits are made whole again."""
     weights: dict[str, Rows] = {}
     for name, array in arrays.items():

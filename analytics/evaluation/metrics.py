@@ -96,6 +96,11 @@ def macro_f1(table: Counts) -> Numbers:
     return mean
 
 
+def macro_f1_of(gold: npt.NDArray[np.intp], given: npt.NDArray[np.intp], labels: int) -> float:
+    """Macro-F1 of lines whose gold and given labels are numbers below ``labels``."""
+    return float(macro_f1(confusion(gold, given, labels)[None])[0])
+
+
 class ClassFigures(NamedTuple):
     """Of one label: lines, precision, recall, F1 (0 where nothing was given it)."""
 

@@ -19,10 +19,10 @@ import msgspec
 import numpy as np
 
 from analytics.clues import clues_of
+from analytics.evaluation.metrics import macro_f1_of
 from analytics.intent import ASKING
 from analytics.linear import LinearModel
 from analytics.model_file import Model, save_model
-from analytics.training.figures import macro_f1
 from analytics.training.holdout import is_unseen
 from analytics.training.linear import Aside, train_linear
 
@@ -117,7 +117,7 @@ def held_out_f1(model: LinearModel, rows: Sequence[Row]) -> float:
     """Macro-F1 of the likeliest class on ``(label, text)`` rows."""
     clues = clues_of([text for _, text in rows])
     truth = np.array([model.labels.index(label) for label, _ in rows])
-    return macro_f1(truth, model.judge(clues.folded, clues.rows).argmax(axis=1), len(model.labels))
+    return macro_f1_of(truth, model.judge(clues.folded, clues.rows).argmax(axis=1), len(model.labels))
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from analytics.encoders import Encoder
 from analytics.encoders.base import MEANING, unit
-from analytics.encoders.transformer import _unpacked  # four bits made whole: nobody but this needs it outside
+from analytics.encoders.transformer import unpacked
 from analytics.encoders.wordpiece import WordPieces
 from analytics.evaluation.data import CHATTER, Labelled, Pairs, distinct_texts, groups_of_pairs
 from analytics.evaluation.retrieval import Task, encode
@@ -97,11 +97,11 @@ def tuned(base: Model, groups: Groups, chatter: Sequence[str], plan: Plan, progr
     except KeyError as error:
         raise InvalidError(f"the model to begin with lacks {error}: begin with another") from error
     reader = WordPieces([str(piece) for piece in pieces])
-    weights = tune(_unpacked(arrays), reader, groups, {}, [*chatter, *packaged_phrases()], plan, progress, heads)
+    weights = tune(unpacked(arrays), reader, groups, {}, [*chatter, *packaged_phrases()], plan, progress, heads)
     small = {name: array.astype(np.float16) if array.ndim > 1 else array for name, array in weights.items()}
     texts = [text for name in sorted(groups) for text in groups[name]]
     chosen = np.random.default_rng(plan.seed).permutation(len(texts))[:_MEAN_OF].tolist()
-    return {**small, "pieces": pieces, "mean": mean_row(_unpacked(small), reader, [texts[at] for at in chosen], heads)}
+    return {**small, "pieces": pieces, "mean": mean_row(unpacked(small), reader, [texts[at] for at in chosen], heads)}
 
 
 def texts_of(data: Pairs | Labelled, apart: Apart) -> list[str]:

@@ -1,4 +1,4 @@
-"""Figures of classifiers: macro-F1, calibration, and the temperature and threshold that unseen lines call for."""
+"""The temperature and the threshold that unseen lines call for."""
 
 from __future__ import annotations
 
@@ -8,23 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-_BINS = 10
 _FEWEST = 20  # lines that a threshold must leave
-
-
-def macro_f1(truth: Array, said: Array, classes: int) -> float:
-    """Mean F1 over the classes that occur in ``truth``; both are numbers of classes."""
-    true, given = np.bincount(truth, minlength=classes), np.bincount(said, minlength=classes)
-    both = np.bincount(truth[truth == said], minlength=classes)
-    there = true > 0
-    return float((2 * both[there] / (true[there] + given[there])).mean())
-
-
-def calibration_error(sure: Array, right: Array) -> float:
-    """Expected calibration error over ten bins (Guo et al. 2017): how far ``sure`` is from how often it is right."""
-    places = np.minimum((sure * _BINS).astype(int), _BINS - 1)
-    bins = [places == k for k in np.unique(places)]
-    return float(sum(abs(right[held].mean() - sure[held].mean()) * held.mean() for held in bins))
 
 
 def temperature_of(shares: Array, truth: Array) -> float:

@@ -21,9 +21,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 from analytics.clues import CLUE_UNIT, CLUES, clues_of
+from analytics.evaluation.metrics import expected_calibration_error, macro_f1_of, reliability
 from analytics.linear import CUT, IDF_UNIT, KINDS, LONGEST, VERSION, read_grams
 from analytics.model_file import Card
-from analytics.training.figures import calibration_error, macro_f1, temperature_of, threshold_of
+from analytics.training.figures import temperature_of, threshold_of
 from streams.records import InvalidError, Sentiment
 
 FEWEST = 5  # lines of a class
@@ -114,9 +115,9 @@ def train_linear(
     arrays, scales = quantise(fitted, lines.codes)
     figures = {
         "lines": len(rows),
-        "cv_macro_f1": round(macro_f1(truth[seen], calm.argmax(axis=1), len(labels)), 4),
+        "cv_macro_f1": round(macro_f1_of(truth[seen], calm.argmax(axis=1), len(labels)), 4),
         "cv_accuracy": round(float(right.mean()), 4),
-        "cv_calibration_error": round(calibration_error(calm.max(axis=1), right), 4),
+        "cv_calibration_error": round(expected_calibration_error(reliability(calm.max(axis=1), right)), 4),
     }
     held = "\n".join(f"{label}\t{text}" for label, text, *_ in [*rows, *beside])
     card = Card(
@@ -245,7 +246,7 @@ def _choose(lines: Lines, aside_of: Array, classes: int, seed: int, progress: Pr
         if choice not in tried:
             shares = unseen(choice, folds[:1] if one else folds)
             judged = np.flatnonzero(shares.sum(axis=1))
-            tried[choice] = macro_f1(lines.classes[judged], shares[judged].argmax(axis=1), classes)
+            tried[choice] = macro_f1_of(lines.classes[judged], shares[judged].argmax(axis=1), classes)
             progress("choose", len(tried), _CHOICES)
         return tried[choice]
 
