@@ -1,8 +1,6 @@
 """Any model of sentence-transformers in a folder (extra ``models``): on the GPU where there is one, else on the CPU.
 
-What such a model gives is cut or filled up to :data:`~analytics.encoders.base.DIMENSIONS`. ``int8`` quantises its dense layers
-for the CPU (dynamic quantisation of torch), ``compiled`` hands it to torch's compiler; both change rows a little, so an index
-says which encoder made it.
+What such a model gives is cut or filled up to :data:`~analytics.encoders.base.DIMENSIONS`.
 """
 
 from __future__ import annotations
@@ -23,26 +21,20 @@ READ = 512  # code points of a text that are read: bounds time and memory
 class SentenceEncoder:
     """A sentence-transformers model. Texts go through it one shape at a time, so that company changes no row."""
 
-    def __init__(self, folder: Path, *, int8: bool = False, compiled: bool = False, device: str = "") -> None:
+    def __init__(self, folder: Path, *, device: str = "") -> None:
         try:
             import torch
+            from safetensors import SafetensorError
             from sentence_transformers import SentenceTransformer
         except ImportError as error:
             raise InvalidError(f"{folder} is a model of sentence-transformers: install livetide[models] to use it") from error
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try:
             model: Any = SentenceTransformer(str(folder), device=self.device, local_files_only=True, trust_remote_code=False)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
             raise InvalidError(f"{folder} holds no model of sentence-transformers, or it is damaged: {error}") from error
-        if int8:
-            if self.device != "cpu":
-                raise InvalidError("int8 is for the CPU: leave it out, or choose the device 'cpu'")
-            quantise: Any = torch.ao.quantization.quantize_dynamic
-            model = quantise(model, {torch.nn.Linear}, dtype=torch.qint8)
-        if compiled:
-            model.compile()
         self._model = model.eval()
-        self.name = f"{folder.name}{'+int8' if int8 else ''}{'+compiled' if compiled else ''}"
+        self.name = folder.name
 
     def encode(self, texts: Sequence[str]) -> Rows:
         if not texts:
