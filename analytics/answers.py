@@ -5,7 +5,7 @@ Every question gets one :class:`~streams.records.Answer`: given or proposed; ``u
 and of the same entry not again within :data:`AGAIN_MS`, by event time.
 
 The state of a partition stays below :data:`STATE_BYTES` whatever comes (:mod:`analytics.shelf` tells what goes first). A room
-is known by a sheet or an entry of its own, or by a question that entries of all rooms may answer.
+is known by a sheet, an entry or a word of its own, or by a question that entries of all rooms may answer.
 
 Where people judge its answers a room finds its own limits: only what was right in 95 of 100 such cases is given.
 """
@@ -152,8 +152,7 @@ class Answers:
             self._shelf.entries.put(record)
             self._make_room()
         elif isinstance(record, FaqVerdict):
-            if (room := self._rooms.get(record.room)) is not None:
-                room.learn(record)
+            self._known(record.room).learn(record)
         elif isinstance(record, ComprehendedEnvelope):
             return self._hear(record, revision)
         return ()

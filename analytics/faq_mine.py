@@ -1,9 +1,9 @@
 """FAQ entries drafted from past broadcasts: what viewers asked again and again, and what was said when they did.
 
 Questions are grouped by the encoder (a leader for each group, the commonest texts first, no word saying that two subjects
-differ). A group that was asked often enough in one broadcast becomes a draft. Its answer is what the host said next, where a
-sentence within half a minute speaks of it, or else what was proposed and told most often; a person reads all of it before it
-answers anybody.
+differ); of the distinct texts of one broadcast the commonest 10,000 are grouped, each with all who said it. A group that was
+asked often enough in one broadcast becomes a draft. Its answer is what the host said next, where a sentence within half a
+minute speaks of it, or else what was proposed and told most often; a person reads all of it before it answers anybody.
 """
 
 from __future__ import annotations

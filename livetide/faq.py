@@ -192,7 +192,10 @@ def stored_products(rows: Rows) -> dict[tuple[str, str], Product]:
 
 
 def stored_questions(rows: Rows, room: str, since_ms: int) -> list[Said]:
-    """The questions of past broadcasts, with what became of them and the product that was on show."""
+    """The questions of past broadcasts, with what became of them and the product that was on show.
+
+    At most :data:`MOST_ROWS`, the newest: whoever gets so many should say that there may be older ones.
+    """
     found = rows(
         f"""
         SELECT chat.room_id AS room_id, chat.ts AS ts, chat.user_id AS user_id, text, status, answer

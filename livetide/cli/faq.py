@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from analytics.faq_mine import Said
     from livetide.reading import StoreRows
     from livetide.settings import Settings
     from streams.records import FaqEntry
@@ -66,10 +67,10 @@ def mine(
     """
     from analytics.encoders import load_encoder
     from analytics.faq_mine import drafts, repeated
-    from livetide.faq import stored_questions, stored_speech
+    from livetide.faq import stored_speech
 
     rows, encode = _rows(), load_encoder(encoder)
-    questions = stored_questions(rows, room, _since(since))
+    questions = _questions(rows, room, since)
     groups = repeated(questions, encode, least)
     made = drafts(groups, stored_speech(rows, room, _since(since)), encode, _now())
     _write(made, out)
@@ -166,9 +167,8 @@ def coverage(
     from analytics.encoders import load_encoder
     from analytics.faq_mine import coverage as covered
     from livetide.cli.output import show
-    from livetide.faq import stored_questions
 
-    found = covered(stored_questions(_rows(), room, _since(since)), load_encoder(encoder), least)
+    found = covered(_questions(_rows(), room, since), load_encoder(encoder), least)
     shown = [
         {
             "broadcast": datetime.fromtimestamp(one.begin / 1000, UTC).isoformat(timespec="seconds"), "room": one.room,
@@ -207,6 +207,16 @@ def withdraw(
     gone = replace(found[0], state="withdrawn", event_ts=now, ingest_ts=now, by=getpass.getuser())
     Publisher(_settings(to_write=True).cluster()).publish(gone)
     typer.echo(f"{identity} is withdrawn: {gone.question}")
+
+
+def _questions(rows: StoreRows, room: str, since: str) -> list[Said]:
+    """What viewers asked; where that is more than is read at once, it is told that the older ones are left out."""
+    from livetide.faq import MOST_ROWS, stored_questions
+
+    found = stored_questions(rows, room, _since(since))
+    if len(found) == MOST_ROWS:
+        typer.echo(f"only the newest {MOST_ROWS:,} questions are read: give a later --since, or one --room", err=True)
+    return found
 
 
 def _problems(entries: list[FaqEntry], rows: StoreRows | None, encoder: str) -> list[dict[str, Any]]:

@@ -133,6 +133,17 @@ def test_a_room_that_judges_its_answers_finds_its_own_limits() -> None:
         assert (one.status, two.status) == ("proposed", "given"), "a third was wrong in one room, and nothing is certain there"
 
 
+def test_a_word_counts_that_comes_before_the_first_sheet() -> None:
+    """Compaction keeps the newest record of a sheet, so that it may lie behind the words."""
+    operator = Answers()
+    for number in range(150):
+        operator.feed(word(f"a{number}", right=number % 3 > 0), number)
+    operator.feed(sheet("vest"), 150)
+    (one,) = operator.feed(asked(["能机洗吗"], 1), 200)
+    assert isinstance(one, Answer)
+    assert one.status == "proposed"
+
+
 def test_entries_stay_within_the_bound_that_sheets_have_too() -> None:
     operator = Answers(sheets_bytes=30_000, encoder=load_encoder("lexical"))
     for number in range(400):
