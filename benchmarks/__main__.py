@@ -1,6 +1,6 @@
 """Run the benchmarks and hold the figures against what is promised.
 
-    python -m benchmarks [NAME …] [--short] [--json] [--write] [--last] [--chat FOLDER]
+    python -m benchmarks [NAME …] [--short] [--json] [--write] [--last] [--public FOLDER]
 
 Each runs in a process of its own, one after another; what it says goes to ``build/benchmarks/NAME.log``, its figures to
 ``build/benchmarks.json``. Exit code 1 when an aim is missed, 2 when a benchmark failed.
@@ -29,10 +29,12 @@ BUILD = ROOT / "build"
 PAGE = Path(__file__).parent / "README.md"
 
 
-def run(name: str, *, short: bool, chat: str) -> dict[str, Any]:
+def run(name: str, *, short: bool, public: str) -> dict[str, Any]:
     """One benchmark; its figures, or why there are none."""
     benchmark = BENCHMARKS[name]
-    arguments = [*(benchmark.short if short else benchmark.full), *([chat] if chat and name == "comprehension" else [])]
+    arguments = [*(benchmark.short if short else benchmark.full)]
+    if public and benchmark.public is not None:
+        arguments.append(str(Path(public, benchmark.public)))
     found: dict[str, Any] = {"load_before": load(), "busy_before": busy()}
     began = time.monotonic()
     log = BUILD / "benchmarks" / f"{name}.log"
@@ -46,7 +48,7 @@ def run(name: str, *, short: bool, chat: str) -> dict[str, Any]:
     return found | {"figures": json.loads(done.stdout)}
 
 
-def run_all(names: list[str], console: Console, *, short: bool, chat: str) -> dict[str, Any]:
+def run_all(names: list[str], console: Console, *, short: bool, public: str) -> dict[str, Any]:
     """The document of one run."""
     (BUILD / "benchmarks").mkdir(parents=True, exist_ok=True)
     found: dict[str, Any] = {
@@ -57,7 +59,7 @@ def run_all(names: list[str], console: Console, *, short: bool, chat: str) -> di
         bar = bars.add_task("", total=len(names))
         for name in names:
             bars.update(bar, description=name)
-            one = found["benchmarks"][name] = run(name, short=short, chat=chat)
+            one = found["benchmarks"][name] = run(name, short=short, public=public)
             for line in [one["failed"]] if "failed" in one else [spoken(row) for row in rows_of(name, one)]:
                 bars.console.print(f"  {line}", highlight=False, markup=False)
             bars.advance(bar)
@@ -81,7 +83,11 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print build/benchmarks.json instead of the table")
     parser.add_argument("--write", action="store_true", help="write the figures into benchmarks/README.md; a whole run only")
     parser.add_argument("--last", action="store_true", help="run nothing: show the figures of the last run")
-    parser.add_argument("--chat", default="", help="a folder of real chat for comprehension, .jsonl.gz with ts_ms, user, text")
+    parser.add_argument(
+        "--public",
+        default="",
+        help="a folder of public data: danmaku/twitch_zh/*.jsonl.gz (ts_ms, user, text), paraphrase/, sentiment/",
+    )
     given = parser.parse_args()
     if unknown := [name for name in given.names if name not in BENCHMARKS]:
         parser.error(f"no benchmark is called {', '.join(unknown)}: choose from {', '.join(BENCHMARKS)}")
@@ -89,7 +95,7 @@ def main() -> int:
     if given.last:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     else:
-        found = run_all(given.names or list(BENCHMARKS), console, short=given.short, chat=given.chat)
+        found = run_all(given.names or list(BENCHMARKS), console, short=given.short, public=given.public)
         path.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     if given.write:
         if found["short"] or len(found["benchmarks"]) < len(BENCHMARKS):

@@ -64,3 +64,13 @@ def test_every_third_message_at_the_gateway_is_of_a_viewer_who_is_known() -> Non
         seen.append(user in known)
         known.add(user)
     assert 0.32 < sum(seen[2000:]) / len(seen[2000:]) < 0.35
+
+
+def test_every_aim_of_understanding_names_a_figure_that_is_measured() -> None:
+    """Of our own text; those of public data are there where the data are."""
+    from benchmarks import understanding
+
+    said = [understanding.labels("intents", "intent"), understanding.labels("sentiment", "sentiment")]
+    rows = BENCHMARKS["understanding"].rows([*said, {"what": "another", "figure": "share", "value": 0.5, "n": 3}])
+    assert [row.aim for row in rows] == [("≥", 0.80), ("≥", 0.80), None]
+    assert all(0.5 < row.value < 1 and "more stand in the training text" in row.beside for row in rows[:2])
